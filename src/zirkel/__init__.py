@@ -1,0 +1,3 @@
+"""Zirkel: AI in production, measurable, repeatable and auditable."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,137 @@
+"""The canonical span: what every way in (gateway, OTLP) is turned into, and what the telemetry store keeps."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class SpanKind(StrEnum):
+    """What a span stands for. Only ``MODEL_KINDS`` carry usage and cost that count."""
+
+    CALL = "call"
+    """One request to the gateway; its attempts are its children."""
+    CHAT = "chat"
+    COMPLETION = "completion"
+    EMBEDDING = "embedding"
+    TOOL = "tool"
+    AGENT = "agent"
+    WORKFLOW = "workflow"
+    RETRIEVER = "retriever"
+    RERANKER = "reranker"
+    EVALUATOR = "evaluator"
+    GUARDRAIL = "guardrail"
+    EVENT = "event"
+    SPAN = "span"
+
+
+MODEL_KINDS = frozenset({SpanKind.CHAT, SpanKind.COMPLETION, SpanKind.EMBEDDING})
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Token counts in disjoint buckets; ``None`` is *not reported*, never 0."""
+
+    input_tokens: int | None = None
+    """Input tokens that were neither read from nor written to a cache."""
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    """Output tokens without reasoning."""
+    reasoning_tokens: int | None = None
+    is_estimated: bool = False
+    """True where the upstream reported nothing and the tokens were counted here."""
+
+
+class SpanEvent(msgspec.Struct, frozen=True):
+    """Something that happened at one moment of a span."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, str] = {}
+    """Values as JSON text."""
+
+
+class Span(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One span. Times are UTC nanoseconds; ids are lower-case hex; JSON is kept as text."""
+
+    project_id: str
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    parent_span_id: str = ""
+    name: str
+    kind: SpanKind = SpanKind.SPAN
+    source: str
+    """``gateway`` or ``otlp``."""
+    dialect: str = ""
+    """Whose attribute names an OTLP span used, e.g. ``genai``, ``openinference``; empty if none was known."""
+    start_ns: int
+    end_ns: int
+    status: str = "unset"
+    """``unset``, ``ok`` or ``error``."""
+    error_type: str = ""
+    status_message: str = ""
+
+    service: str = ""
+    environment: str = ""
+    release: str = ""
+    """Release digest, 64 hex digits."""
+    arm: str = ""
+    """``stable`` or ``candidate``."""
+    arm_probability: float | None = None
+    """The probability with which this arm was assigned to this unit."""
+    prompt_name: str = ""
+    prompt_version: str = ""
+    unit: str = ""
+    """What traffic is split by; statistics analyse it."""
+    session_id: str = ""
+    user_id: str = ""
+    key_id: str = ""
+    tags: list[str] = []
+
+    operation: str = ""
+    """``gen_ai.operation.name``, e.g. ``chat``."""
+    provider: str = ""
+    request_model: str = ""
+    response_model: str = ""
+    parameters: dict[str, str] = {}
+    """Request parameters, values as JSON text."""
+    finish_reason: str = ""
+    is_stream: bool = False
+    attempt: int = 0
+    """0 for the primary, 1 for the first fallback, …"""
+    time_to_first_token_ns: int | None = None
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    """``None`` is *unknown*."""
+    price_digest: str = ""
+    input: str = ""
+    """Messages or text as JSON text."""
+    output: str = ""
+    tools: str = ""
+
+    experiment_id: str = ""
+    item_id: str = ""
+    trial: int | None = None
+
+    scope_name: str = ""
+    attributes: dict[str, str] = {}
+    """Attributes as sent, values as JSON text."""
+    resource: dict[str, str] = {}
+    events: list[SpanEvent] = []
+
+
+encode_spans = msgspec.msgpack.Encoder().encode
+"""Spool form of a list of spans."""
+
+_decoder = msgspec.msgpack.Decoder(list[Span])
+
+
+def decode_spans(payload: bytes) -> list[Span]:
+    """Return the spans of one spool record.
+
+    Raises:
+        msgspec.DecodeError: If the payload is not a list of spans.
+    """
+    return _decoder.decode(payload)
