@@ -1,0 +1,135 @@
+"""What a service's files say, parsed: the nouns that versioning, evaluation and shipping share.
+
+Every structure refuses unknown fields, so that a misspelt key is an error and not a silent default.
+"""
+
+from typing import Literal
+
+import msgspec
+
+JsonObject = dict[str, object]
+"""A JSON object as parsed: values are ``None``, ``bool``, ``int``, ``float``, ``str``, lists and objects."""
+
+VariableType = Literal["string", "number", "boolean", "json"]
+UnitKind = Literal["user", "session", "key"]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class ModelSpec(_Strict, frozen=True, kw_only=True):
+    """A model to call: ``name`` is ``UPSTREAM/MODEL``, parameters are sent as they are."""
+
+    name: str
+    parameters: JsonObject = {}
+
+
+class BaselineSpec(_Strict, frozen=True, kw_only=True):
+    """What differs in the release to compare with while nothing is live; the rest is as in the candidate."""
+
+    prompt: str = ""
+    model: ModelSpec | None = None
+
+
+class ServiceSpec(_Strict, frozen=True, kw_only=True):
+    """``service.toml``."""
+
+    name: str
+    description: str = ""
+    unit: UnitKind = "user"
+    model: ModelSpec
+    fallback: list[ModelSpec] = []
+    baseline: BaselineSpec | None = None
+
+
+class MessageSpec(_Strict, frozen=True, kw_only=True):
+    """One message of a chat prompt; ``content`` is a Jinja template."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str
+
+
+class ChatPrompt(_Strict, frozen=True, kw_only=True):
+    """``chat.toml``: typed variables, messages, and whether the context's examples go in between."""
+
+    variables: dict[str, VariableType] = {}
+    messages: list[MessageSpec]
+    examples: bool = True
+
+
+class ExampleTurn(_Strict, frozen=True, kw_only=True):
+    """One line of ``context/examples.jsonl``: a turn shown to the model, literally."""
+
+    user: str
+    assistant: str
+
+
+class EvaluatorSpec(_Strict, frozen=True, kw_only=True):
+    """One evaluator of ``evaluators.toml``."""
+
+    name: str
+    kind: Literal["exact", "json_field"]
+    field: str = ""
+    """Field of the JSON output that is judged; empty means the whole text."""
+    one_of: list[str] = []
+
+
+class EvaluatorsSpec(_Strict, frozen=True, kw_only=True):
+    """``evaluators.toml``."""
+
+    evaluator: list[EvaluatorSpec]
+
+
+class MetricPolicy(_Strict, frozen=True, kw_only=True):
+    """What a gate asks of one evaluator's score."""
+
+    evaluator: str
+    test: Literal["non_inferiority", "superiority"] = "non_inferiority"
+    margin: float = 0.0
+    """Largest loss that is still accepted, in the score's own unit, at least 0."""
+    direction: Literal["higher", "lower"] = "higher"
+    floor: float | None = None
+    """Smallest acceptable mean of the candidate, whatever the baseline does."""
+
+
+class GatePolicy(_Strict, frozen=True, kw_only=True):
+    """``gate.toml``."""
+
+    metric: list[MetricPolicy]
+    alpha: float = 0.05
+    """One-sided error probability of each metric's test."""
+    minimum_items: int = 1
+    environment: str = "production"
+    """The environment whose stable release is the baseline."""
+
+
+class PriceSpec(_Strict, frozen=True, kw_only=True):
+    """One line of ``prices.toml``: USD per million tokens as decimal text."""
+
+    model: str
+    effective: str
+    """First day, ``YYYY-MM-DD``, UTC."""
+    input: str | None = None
+    cache_read: str | None = None
+    cache_write: str | None = None
+    output: str | None = None
+    reasoning: str | None = None
+
+
+class PricesSpec(_Strict, frozen=True, kw_only=True):
+    """``prices.toml``."""
+
+    price: list[PriceSpec]
+
+
+class DatasetItem(_Strict, frozen=True, kw_only=True):
+    """One line of a data set."""
+
+    id: str
+    input: JsonObject
+    """The prompt's variables."""
+    expected: str | None = None
+    cluster: str = ""
+    """Items that share a source; their errors are not independent."""
+    metadata: JsonObject = {}

@@ -1,0 +1,231 @@
+"""Rows that more than one room reads: what the metadata store keeps and gives back, whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from zirkel.core.principal import Role
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A tenant."""
+
+    project_id: str
+    name: str
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key; its secret is kept only as a keyed hash."""
+
+    key_id: str
+    project_id: str
+    label: str
+    roles: frozenset[Role]
+    key_hash: str
+    hint: str
+    """The key's last characters, for people to tell keys apart."""
+    created_ns: int
+    expires_ns: int | None = None
+    revoked_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """Somebody who signs in."""
+
+    person_id: str
+    project_id: str
+    email: str
+    password_hash: str
+    """argon2id, in its standard text form."""
+    roles: frozenset[Role]
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRecord:
+    """Where models are called; the credential is sealed."""
+
+    project_id: str
+    name: str
+    base_url: str
+    dialect: str
+    model_override: str
+    sealed_credential: str
+    updated_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddedArtefact:
+    """What adding an artefact did."""
+
+    version: int
+    """Counts a kind and name's versions from 1."""
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """A pushed release."""
+
+    project_id: str
+    digest: str
+    service: str
+    number: int
+    """Counts a service's releases from 1; 0 asks the store to give the next one."""
+    manifest: str
+    """Canonical JSON."""
+    created_ns: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """What was pushed last for a service."""
+
+    project_id: str
+    name: str
+    description: str
+    candidate_release: str
+    baseline_release: str | None
+    updated_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A canary that is running: the candidate and its share of the units."""
+
+    release: str
+    weight: float
+    """Share of units, above 0 and below 1."""
+    since_ns: int
+    started_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRecord:
+    """What serves a service in one environment."""
+
+    project_id: str
+    service: str
+    environment: str
+    version: int
+    """Counts the moves; a move names the version it starts from."""
+    stable_release: str
+    stable_since_ns: int
+    stable_by: str
+    salt: str
+    """Splits units; new with each rollout."""
+    previous_release: str | None = None
+    """What was stable before the stable release."""
+    rollout: Rollout | None = None
+
+
+class ExperimentState(StrEnum):
+    """How far an experiment is."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """A release run over a data set. Its id is derived from what it measures: the same plan is the same experiment."""
+
+    project_id: str
+    experiment_id: str
+    service: str
+    release: str
+    dataset_digest: str
+    evaluators_digest: str
+    trials: int
+    """Answers per item."""
+    items: int
+    state: ExperimentState
+    created_ns: int
+    finished_ns: int | None = None
+
+    @property
+    def planned(self) -> int:
+        """Answers in all."""
+        return self.trials * self.items
+
+
+class TrialState(StrEnum):
+    """How far one answer is."""
+
+    CLAIMED = "claimed"
+    """A call was about to be made; whether it was is found in the telemetry after a crash."""
+    ANSWERED = "answered"
+    ERRORED = "errored"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One answer of a release to one item."""
+
+    project_id: str
+    experiment_id: str
+    item_id: str
+    trial: int
+    state: TrialState
+    claimed_ns: int
+    trace_id: str
+    output: str = ""
+    error: str = ""
+    scores: Mapping[str, Mapping[str, object]] | None = None
+    """By evaluator, as ``core.scores`` writes them."""
+    cost_usd: Decimal | None = None
+    duration_ms: float = 0.0
+    is_recovered: bool = False
+    """True if the answer was found in the telemetry after a crash instead of being asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """What a gate said, with everything needed to say it again."""
+
+    project_id: str
+    verdict_id: str
+    service: str
+    release: str
+    baseline: str | None
+    environment: str
+    verdict: str
+    report: str
+    """Canonical JSON."""
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One entry of the hash chain of a project."""
+
+    project_id: str
+    sequence: int
+    """Counts from 1 without gaps."""
+    at_ns: int
+    actor: str
+    action: str
+    payload: str
+    """Canonical JSON."""
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A signature over the chain up to one entry."""
+
+    project_id: str
+    sequence: int
+    at_ns: int
+    hash: str
+    signature: str
+    """Ed25519 over the checkpoint's canonical JSON, hex."""
+    public_key: str
+    """Ed25519, raw, hex."""

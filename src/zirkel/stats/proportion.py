@@ -1,0 +1,90 @@
+"""Pass rates: how sure we are of ``passes`` out of ``trials``."""
+
+import math
+
+from scipy import special
+
+from zirkel.stats.result import Interval, LowerBound
+from zirkel.stats.samples import check_fraction
+
+
+def wilson_interval(passes: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """Return the Wilson score interval for a pass rate.
+
+    Used for display: it stays inside [0, 1] and does not collapse to a point at 0 % or
+    100 %, where the normal approximation does.
+
+    Args:
+        passes: Items scored as pass, ``0 <= passes <= trials``.
+        trials: Independent items scored, at least 1. Errored items are not trials.
+        confidence: Two-sided coverage as a fraction (0.95, not 95).
+
+    Raises:
+        ValueError: If a bound above is broken.
+
+    Source: Wilson (1927), JASA 22(158), 209-212.
+    """
+    _check_counts(passes, trials)
+    z = float(special.ndtri((1 + check_fraction(confidence, "confidence")) / 2))
+    rate = passes / trials
+    shrink = 1 + z**2 / trials
+    centre = (rate + z**2 / (2 * trials)) / shrink
+    radius = z * math.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)) / shrink
+    # At the edges the formula gives exactly 0 or 1; rounding must not move the bound past the estimate.
+    low = 0.0 if passes == 0 else min(centre - radius, rate)
+    high = 1.0 if passes == trials else max(centre + radius, rate)
+    return Interval(rate, low, high, float(confidence), "wilson", int(trials))
+
+
+def clopper_pearson_interval(passes: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """Return the Clopper-Pearson ("exact") interval for a pass rate.
+
+    Its coverage is never below ``confidence``, whatever the true rate; the price is width.
+
+    Args:
+        passes: Items scored as pass, ``0 <= passes <= trials``.
+        trials: Independent items scored, at least 1. Errored items are not trials.
+        confidence: Two-sided coverage as a fraction (0.95, not 95).
+
+    Raises:
+        ValueError: If a bound above is broken.
+
+    Source: Clopper and Pearson (1934), Biometrika 26(4), 404-413; as beta quantiles.
+    """
+    _check_counts(passes, trials)
+    tail = (1 - check_fraction(confidence, "confidence")) / 2
+    low = _lower_limit(passes, trials, tail)
+    high = 1 - _lower_limit(trials - passes, trials, tail)
+    return Interval(passes / trials, low, high, float(confidence), "clopper_pearson", int(trials))
+
+
+def proportion_lower_bound(passes: int, trials: int, *, alpha: float = 0.05) -> LowerBound:
+    """Return the one-sided Clopper-Pearson lower bound for a pass rate, for gates with a floor.
+
+    A true rate below the bound would have produced so many passes with probability at most ``alpha``.
+    If all pass it is ``alpha ** (1 / trials)``: about ``1 - 3 / trials`` at 0.05, the rule of three.
+
+    Args:
+        passes: Items scored as pass, ``0 <= passes <= trials``.
+        trials: Independent items scored, at least 1. Errored items are not trials.
+        alpha: Allowed probability of a false pass, as a fraction.
+
+    Raises:
+        ValueError: If a bound above is broken.
+
+    Source: Clopper and Pearson (1934), Biometrika 26(4), 404-413; as a beta quantile.
+    """
+    _check_counts(passes, trials)
+    low = _lower_limit(passes, trials, check_fraction(alpha, "alpha"))
+    return LowerBound(passes / trials, low, float(alpha), "clopper_pearson", int(trials))
+
+
+def _lower_limit(passes: int, trials: int, tail: float) -> float:
+    return 0.0 if passes == 0 else float(special.betaincinv(passes, trials - passes + 1, tail))
+
+
+def _check_counts(passes: int, trials: int) -> None:
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; a rate needs at least 1 scored item")
+    if not 0 <= passes <= trials:
+        raise ValueError(f"passes is {passes}; it must lie between 0 and the {trials} trials")

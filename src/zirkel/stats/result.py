@@ -1,0 +1,81 @@
+"""What the functions of this room return: frozen records of finite numbers, ready for the evidence ledger."""
+
+import math
+from dataclasses import dataclass, fields
+
+PlainValue = None | bool | int | float | str | list[str]
+"""What a field of a result is in JSON."""
+
+
+class Result:
+    """Base of every result: a frozen dataclass whose numbers are finite."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name, value in self._items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{type(self).__name__}.{name} is {value}: the input is outside what can be computed")
+
+    def to_dict(self) -> dict[str, PlainValue]:
+        """Return the fields as plain JSON values, without NaN or infinity; tuples become lists."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._items()}
+
+    def _items(self) -> list[tuple[str, None | bool | int | float | str | tuple[str, ...]]]:
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Result):
+    """An estimate between two bounds, two-sided."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    """Coverage as a fraction, e.g. 0.95."""
+    method: str
+    """``wilson`` or ``clopper_pearson``."""
+    n: int
+    """Number of items."""
+    n_clusters: int | None = None
+    """Number of clusters the items came in; None if they were taken as independent."""
+    warnings: tuple[str, ...] = ()
+    """Why the interval deserves less trust than its confidence says, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class LowerBound(Result):
+    """A one-sided bound: the true value is at least ``low``, wrong with probability at most ``alpha``."""
+
+    estimate: float
+    low: float
+    alpha: float
+    method: str
+    n: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeanInterval(Result):
+    """A mean, or a mean of paired differences, with its two-sided interval and what it was made from."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    """Coverage as a fraction, e.g. 0.95."""
+    method: str
+    """``t`` (independent items) or ``cr1_t`` (cluster-robust)."""
+    n: int
+    """Number of items."""
+    n_clusters: int | None
+    """Number of clusters the items came in; None if they were taken as independent."""
+    standard_error: float
+    """The one the interval uses; exactly 0 if the data do not vary beyond rounding."""
+    naive_standard_error: float
+    """The one that independent items would have."""
+    degrees_of_freedom: int
+    """Of the t distribution: clusters (or items) minus 1."""
+    warnings: tuple[str, ...] = ()
+    """Why the interval deserves less trust than its confidence says, in plain words."""

@@ -1,0 +1,114 @@
+"""The metadata database: opening, migrating, transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from zirkel.core import Clock, Incompatible
+from zirkel.store.metadata.artefacts import Artefacts
+from zirkel.store.metadata.environments import Environments
+from zirkel.store.metadata.experiments import Experiments
+from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
+from zirkel.store.metadata.ledger import Ledger
+from zirkel.store.metadata.releases import Releases
+from zirkel.store.metadata.verdicts import Verdicts
+
+
+class Transaction:
+    """Every room's tables behind one connection, so that a decision and its ledger entry commit together."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.projects = Projects(connection)
+        self.keys = Keys(connection)
+        self.people = People(connection)
+        self.upstreams = Upstreams(connection)
+        self.artefacts = Artefacts(connection)
+        self.releases = Releases(connection)
+        self.environments = Environments(connection)
+        self.experiments = Experiments(connection)
+        self.verdicts = Verdicts(connection)
+        self.ledger = Ledger(connection, clock)
+
+
+class Metadata:
+    """The metadata store on SQLite or PostgreSQL."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, clock: Clock) -> "Metadata":
+        """Open the database and migrate it to this program's version.
+
+        Args:
+            url: SQLAlchemy URL, e.g. ``sqlite:////data/zirkel.sqlite`` or ``postgresql+psycopg://…``.
+            clock: Gives ledger entries their time.
+
+        Raises:
+            Incompatible: If the database was written by a newer program; it is not touched then.
+        """
+        engine = _create_engine(url)
+        migrate(engine)
+        return cls(engine, clock)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a read-write transaction; it commits at the end of the block and rolls back on an error."""
+        with self._engine.begin() as connection:
+            yield Transaction(connection, self._clock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to this program's version.
+
+    Raises:
+        Incompatible: If the database is at a revision that this program does not know.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    with engine.begin() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current is not None and current not in known:
+            raise Incompatible(
+                f"the database is at revision {current!r}, which this program does not know; it was written by a newer "
+                "Zirkel. Start that version, or restore a backup made before the upgrade; nothing was changed"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _create_engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver's own transaction handling would begin late and deferred; see _begin_immediate.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # Taking the write lock at once makes read-then-write transactions wait instead of failing half-way.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,195 @@
+"""The metadata tables, on SQLite and PostgreSQL alike.
+
+Times are UTC nanoseconds, structured values canonical JSON text, money decimal text. Migrations make these tables; a
+test holds the two equal.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("label", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("revoked_ns", BigInteger),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("person_id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("email", String(320), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+upstreams = Table(
+    "upstreams",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("base_url", Text, nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("model_override", Text, nullable=False),
+    Column("sealed_credential", Text, nullable=False),
+    Column("updated_ns", BigInteger, nullable=False),
+)
+
+artefacts = Table(
+    "artefacts",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "kind", "name", "version", name="artefact_version"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("service", String(256), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    UniqueConstraint("project_id", "service", "number", name="release_number"),
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("candidate_release", String(64), nullable=False),
+    Column("baseline_release", String(64)),
+    Column("updated_ns", BigInteger, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("service", String(256), primary_key=True),
+    Column("environment", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("stable_release", String(64), nullable=False),
+    Column("stable_since_ns", BigInteger, nullable=False),
+    Column("stable_by", Text, nullable=False),
+    Column("previous_release", String(64)),
+    Column("candidate_release", String(64)),
+    Column("candidate_since_ns", BigInteger),
+    Column("candidate_by", Text),
+    Column("candidate_weight", Float, nullable=False),
+    Column("salt", String(64), nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("experiment_id", String(64), primary_key=True),
+    Column("service", String(256), nullable=False),
+    Column("release", String(64), nullable=False),
+    Column("dataset_digest", String(64), nullable=False),
+    Column("evaluators_digest", String(64), nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("finished_ns", BigInteger),
+    Index("experiments_by_service", "project_id", "service", "created_ns"),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("experiment_id", String(64), primary_key=True),
+    Column("item_id", String(256), primary_key=True),
+    Column("trial", Integer, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("claimed_ns", BigInteger, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("scores", Text, nullable=False),
+    Column("cost_usd", String(40)),
+    Column("trace_id", String(32), nullable=False),
+    Column("duration_ms", Float, nullable=False),
+    Column("is_recovered", Boolean, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("verdict_id", String(36), primary_key=True),
+    Column("service", String(256), nullable=False),
+    Column("release", String(64), nullable=False),
+    Column("baseline", String(64)),
+    Column("environment", String(64), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("report", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Index("verdicts_by_release", "project_id", "release", "created_ns"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("public_key", String(64), nullable=False),
+)

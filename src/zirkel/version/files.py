@@ -1,0 +1,230 @@
+"""A service as files: which files belong to it, and what they say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import msgspec
+from jinja2 import Environment, TemplateSyntaxError, meta
+
+from zirkel.core import (
+    ChatPrompt,
+    DatasetItem,
+    EvaluatorsSpec,
+    ExampleTurn,
+    GatePolicy,
+    Invalid,
+    MessageSpec,
+    NotFound,
+    PricesSpec,
+    ServiceSpec,
+    VariableType,
+)
+
+T = TypeVar("T")
+
+LOCK_FILE = "zirkel.lock"
+DATASET_FILE = "datasets/golden.jsonl"
+EXAMPLES_FILE = "context/examples.jsonl"
+KNOWN_TOML = frozenset({"service.toml", "chat.toml", "evaluators.toml", "gate.toml", "prices.toml"})
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFiles:
+    """The files of one service, by path relative to its folder (with ``/``)."""
+
+    contents: Mapping[str, bytes]
+
+    def text(self, path: str) -> str:
+        """Return a file's text.
+
+        Raises:
+            Invalid: If the file is missing or not UTF-8.
+        """
+        if path not in self.contents:
+            raise Invalid(f"{path} is missing; a service needs it", path=path)
+        try:
+            return self.contents[path].decode()
+        except UnicodeDecodeError as error:
+            raise Invalid(f"{path} is not UTF-8 at byte {error.start}", path=path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDefinition:
+    """What the files say."""
+
+    service: ServiceSpec
+    prompts: Mapping[str, ChatPrompt]
+    """By path: the candidate's prompt, and the baseline's if there is one."""
+    prompt_path: str
+    examples: list[ExampleTurn]
+    documents: Mapping[str, str]
+    dataset: list[DatasetItem]
+    evaluators: EvaluatorsSpec
+    gate: GatePolicy
+    prices: PricesSpec | None
+
+
+def read_service(folder: Path) -> ServiceFiles:
+    """Return the files of the service in ``folder``; hidden files, the lock and other documents are left out.
+
+    Raises:
+        NotFound: If the folder has no ``service.toml``.
+        Invalid: If a file is too large, or a ``*.toml`` beside ``service.toml`` has an unknown name.
+    """
+    if not (folder / "service.toml").is_file():
+        raise NotFound(f"{folder} has no service.toml; name the folder of a service")
+    contents: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_file() and not any(part.startswith(".") for part in PurePosixPath(relative).parts):
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise Invalid(f"{relative} is larger than {MAX_FILE_BYTES // 2**20} MiB", path=relative)
+            contents[relative] = path.read_bytes()
+    return select_files(contents)
+
+
+def select_files(contents: Mapping[str, bytes]) -> ServiceFiles:
+    """Return those of ``contents`` that make up the service.
+
+    Raises:
+        Invalid: If ``service.toml`` is missing or malformed, a named prompt is missing, or a top-level
+            ``*.toml`` has an unknown name (most likely a misspelling that would be silently ignored).
+    """
+    spec = parse_toml(ServiceFiles(contents), "service.toml", ServiceSpec)
+    prompts = {_prompt_path(contents)} | ({spec.baseline.prompt} if spec.baseline and spec.baseline.prompt else set())
+    unknown = {path for path in contents if path.endswith(".toml") and "/" not in path} - KNOWN_TOML - prompts
+    if unknown:
+        name = min(unknown)
+        raise Invalid(f"{name} is not a file Zirkel knows; known are {', '.join(sorted(KNOWN_TOML))}", path=name)
+    missing = prompts - set(contents)
+    if missing:
+        raise Invalid(f"service.toml names the prompt {min(missing)!r}, which does not exist", path=min(missing))
+    single = prompts | {"service.toml", "evaluators.toml", "gate.toml", "prices.toml", DATASET_FILE}
+    chosen = {path: data for path, data in contents.items() if path in single or path.startswith("context/")}
+    return ServiceFiles(dict(sorted(chosen.items())))
+
+
+def parse_service(files: ServiceFiles) -> ServiceDefinition:
+    """Return what the files say, checked as a whole.
+
+    Raises:
+        Invalid: With the file and field that is wrong.
+    """
+    service = parse_toml(files, "service.toml", ServiceSpec)
+    prompt_path = _prompt_path(files.contents)
+    paths = {prompt_path} | ({service.baseline.prompt} if service.baseline and service.baseline.prompt else set())
+    evaluators = parse_toml(files, "evaluators.toml", EvaluatorsSpec)
+    gate = parse_toml(files, "gate.toml", GatePolicy)
+    names = [evaluator.name for evaluator in evaluators.evaluator]
+    _require_unique(names, "evaluators.toml", "evaluator name")
+    for metric in gate.metric:
+        if metric.evaluator not in names:
+            raise Invalid(f"gate.toml: evaluator {metric.evaluator!r} is not in evaluators.toml", path="gate.toml")
+        if metric.margin < 0:
+            raise Invalid(f"gate.toml: margin {metric.margin} of {metric.evaluator!r} is below 0", path="gate.toml")
+    if not gate.metric:
+        raise Invalid("gate.toml: a gate without a [[metric]] would let everything pass", path="gate.toml")
+    if not 0 < gate.alpha < 0.5:
+        raise Invalid(f"gate.toml: alpha {gate.alpha} is not between 0 and 0.5", path="gate.toml")
+    for model in [service.model, *service.fallback]:
+        if "/" not in model.name:
+            raise Invalid(f"service.toml: model {model.name!r} is not of the form UPSTREAM/MODEL", path="service.toml")
+    dataset = parse_dataset(files.text(DATASET_FILE), DATASET_FILE)
+    return ServiceDefinition(
+        service=service,
+        prompts={path: parse_prompt(files, path) for path in sorted(paths)},
+        prompt_path=prompt_path,
+        examples=parse_examples(files),
+        documents={
+            path.removeprefix("context/"): files.text(path)
+            for path in files.contents
+            if path.startswith("context/") and path != EXAMPLES_FILE
+        },
+        dataset=dataset,
+        evaluators=evaluators,
+        gate=gate,
+        prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in files.contents else None,
+    )
+
+
+def parse_dataset(text: str, path: str) -> list[DatasetItem]:
+    """Return the items of a JSONL data set.
+
+    Raises:
+        Invalid: With the line that is wrong, or the id that occurs twice.
+    """
+    items = _parse_lines(text, path, DatasetItem)
+    _require_unique([item.id for item in items], path, "item id")
+    if not items:
+        raise Invalid(f"{path} has no items", path=path)
+    return items
+
+
+def parse_toml(files: ServiceFiles, path: str, kind: type[T]) -> T:
+    """Return the TOML file ``path`` as a ``kind``.
+
+    Raises:
+        Invalid: With the file and the field that is wrong.
+    """
+    text = files.text(path)
+    try:
+        return msgspec.toml.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"{path}: {error}", path=path) from error
+
+
+def _prompt_path(contents: Mapping[str, bytes]) -> str:
+    present = [path for path in ("chat.toml", "prompt.jinja") if path in contents]
+    if len(present) != 1:
+        found = " and ".join(present) or "neither"
+        raise Invalid(f"a service has either chat.toml or prompt.jinja; here is {found}", path="chat.toml")
+    return present[0]
+
+
+def parse_prompt(files: ServiceFiles, path: str) -> ChatPrompt:
+    """Return the prompt in ``path``: chat TOML, or a Jinja text that becomes one user message.
+
+    The variables of a text prompt are the names its template uses; they are strings.
+
+    Raises:
+        Invalid: If the file or its template is malformed.
+    """
+    if path.endswith(".toml"):
+        return parse_toml(files, path, ChatPrompt)
+    text = files.text(path)
+    try:
+        names = meta.find_undeclared_variables(Environment(autoescape=False).parse(text)) - {"context"}  # noqa: S701
+    except TemplateSyntaxError as error:
+        raise Invalid(f"{path}, line {error.lineno}: {error.message}", path=path) from error
+    variables: dict[str, VariableType] = dict.fromkeys(sorted(names), "string")
+    return ChatPrompt(variables=variables, messages=[MessageSpec(role="user", content=text)])
+
+
+def parse_examples(files: ServiceFiles) -> list[ExampleTurn]:
+    """Return the few-shot turns of the context, none if there is no such file."""
+    if EXAMPLES_FILE not in files.contents:
+        return []
+    return _parse_lines(files.text(EXAMPLES_FILE), EXAMPLES_FILE, ExampleTurn)
+
+
+def _parse_lines(text: str, path: str, kind: type[T]) -> list[T]:
+    decoder = msgspec.json.Decoder(kind)
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                records.append(decoder.decode(line.encode()))
+            except msgspec.DecodeError as error:
+                raise Invalid(f"{path}, line {number}: {error}", path=path) from error
+    return records
+
+
+def _require_unique(names: list[str], path: str, what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Invalid(f"{path}: {what} {name!r} occurs twice", path=path)
+        seen.add(name)

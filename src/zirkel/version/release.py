@@ -1,0 +1,103 @@
+"""From files to artefacts to a release: everything content-addressed, nothing else identifies it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from zirkel.core import Json, ServiceSpec, canonical_json, digest, sha256_hex
+from zirkel.version.files import DATASET_FILE, ServiceDefinition, ServiceFiles
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A content-addressed part of a release."""
+
+    kind: str
+    """``prompt``, ``model``, ``context``, ``dataset``, ``evaluators``, ``gate`` or ``prices``."""
+    name: str
+    content: Json
+    """What the digest is taken of; files appear by path and SHA-256."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of kind, name and content."""
+        return digest({"kind": self.kind, "name": self.name, "content": self.content})
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An immutable bundle: its manifest names each artefact by digest."""
+
+    service: str
+    variant: str
+    """``candidate`` or ``baseline``: which of the files' two releases this is. Not part of the digest."""
+    artefacts: tuple[Artefact, ...]
+
+    @property
+    def manifest(self) -> dict[str, Json]:
+        """What the release's digest is taken of."""
+        parts: dict[str, Json] = {artefact.kind: artefact.digest for artefact in self.artefacts}
+        return {"format": MANIFEST_FORMAT, "service": self.service, "artefacts": parts}
+
+    @property
+    def digest(self) -> str:
+        """The release digest, 64 hex digits."""
+        return digest(self.manifest)
+
+    def artefact(self, kind: str) -> Artefact:
+        """Return the artefact of a kind; each release has exactly one of each."""
+        return next(artefact for artefact in self.artefacts if artefact.kind == kind)
+
+
+def build_releases(files: ServiceFiles, definition: ServiceDefinition) -> list[Release]:
+    """Return the candidate and, if ``service.toml`` declares one, the baseline. Pure."""
+    spec = definition.service
+    candidate = _build(files, definition, "candidate", definition.prompt_path, spec)
+    if spec.baseline is None:
+        return [candidate]
+    model_spec = msgspec.structs.replace(spec, model=spec.baseline.model) if spec.baseline.model else spec
+    prompt_path = spec.baseline.prompt or definition.prompt_path
+    return [candidate, _build(files, definition, "baseline", prompt_path, model_spec)]
+
+
+def _build(
+    files: ServiceFiles, definition: ServiceDefinition, variant: str, prompt_path: str, spec: ServiceSpec
+) -> Release:
+    name = spec.name
+    hashes = file_hashes(files)
+    context = {path: sha for path, sha in hashes.items() if path.startswith("context/")}
+    prices: Json = {"prices.toml": hashes["prices.toml"]} if definition.prices else {"table": "genai-prices"}
+    model: Json = {"unit": spec.unit, "model": _plain(spec.model), "fallback": [_plain(link) for link in spec.fallback]}
+    return Release(
+        service=name,
+        variant=variant,
+        artefacts=(
+            Artefact("prompt", name, {prompt_path: hashes[prompt_path]}),
+            Artefact("model", name, model),
+            Artefact("context", name, context),
+            Artefact("dataset", name, {DATASET_FILE: hashes[DATASET_FILE]}),
+            Artefact("evaluators", name, {"evaluators.toml": hashes["evaluators.toml"]}),
+            Artefact("gate", name, {"gate.toml": hashes["gate.toml"]}),
+            Artefact("prices", name, prices),
+        ),
+    )
+
+
+def file_hashes(files: ServiceFiles) -> dict[str, str]:
+    """Return the SHA-256 of each file by path."""
+    return {path: sha256_hex(data) for path, data in sorted(files.contents.items())}
+
+
+def artefact_files(artefact: Artefact) -> Mapping[str, str]:
+    """Return the files an artefact is made of, path to SHA-256; empty for one that is not made of files."""
+    if artefact.kind == "model" or not isinstance(artefact.content, Mapping):
+        return {}
+    return {path: str(sha) for path, sha in artefact.content.items() if path != "table"}
+
+
+def _plain(value: msgspec.Struct) -> Json:
+    plain: Json = msgspec.json.decode(canonical_json(msgspec.to_builtins(value)))
+    return plain
