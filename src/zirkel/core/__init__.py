@@ -39,6 +39,7 @@ from zirkel.core.errors import (
 )
 from zirkel.core.ids import derived_trace_id, new_id, new_span_id, new_trace_id
 from zirkel.core.ledger import GENESIS_HASH, entry_hash
+from zirkel.core.pack import EvidencePack, Verification, checkpoint_message, decode_pack, encode_pack, verify_pack
 from zirkel.core.principal import Principal, Role
 from zirkel.core.records import (
     AddedArtefact,
@@ -58,6 +59,7 @@ from zirkel.core.records import (
     UpstreamRecord,
     VerdictRecord,
 )
+from zirkel.core.scores import Errored, Score, Scored, Unscored, score_from_json, score_to_json
 from zirkel.core.spans import MODEL_KINDS, Span, SpanEvent, SpanKind, Usage, decode_spans, encode_spans
 
 __all__ = [
@@ -72,8 +74,10 @@ __all__ = [
     "Corrupt",
     "DatasetItem",
     "EnvironmentRecord",
+    "Errored",
     "EvaluatorSpec",
     "EvaluatorsSpec",
+    "EvidencePack",
     "ExampleTurn",
     "ExperimentRecord",
     "ExperimentState",
@@ -102,6 +106,8 @@ __all__ = [
     "ReleaseRecord",
     "Role",
     "Rollout",
+    "Score",
+    "Scored",
     "ServiceRecord",
     "ServiceSpec",
     "Span",
@@ -113,22 +119,30 @@ __all__ = [
     "TrialState",
     "Unauthenticated",
     "UnitKind",
+    "Unscored",
     "Unsupported",
     "UpstreamFailed",
     "UpstreamRecord",
     "Usage",
     "VariableType",
     "VerdictRecord",
+    "Verification",
     "ZirkelError",
     "canonical_json",
+    "checkpoint_message",
+    "decode_pack",
     "decode_spans",
     "derived_trace_id",
     "digest",
+    "encode_pack",
     "encode_spans",
     "entry_hash",
     "iso_utc",
     "new_id",
     "new_span_id",
     "new_trace_id",
+    "score_from_json",
+    "score_to_json",
     "sha256_hex",
+    "verify_pack",
 ]

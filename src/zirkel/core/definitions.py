@@ -82,15 +82,16 @@ class EvaluatorsSpec(_Strict, frozen=True, kw_only=True):
 
 
 class MetricPolicy(_Strict, frozen=True, kw_only=True):
-    """What a gate asks of one evaluator's score."""
+    """What a gate asks of one evaluator's mean score: a margin, a floor, or both."""
 
     evaluator: str
-    test: Literal["non_inferiority", "superiority"] = "non_inferiority"
-    margin: float = 0.0
-    """Largest loss that is still accepted, in the score's own unit, at least 0."""
-    direction: Literal["higher", "lower"] = "higher"
+    margin: float | None = None
+    """Largest loss against the baseline that is still accepted, above 0, in the score's unit."""
+    must_be_superior: bool = False
+    """True if being no worse is not enough."""
     floor: float | None = None
-    """Smallest acceptable mean of the candidate, whatever the baseline does."""
+    """Smallest acceptable mean of the candidate (largest, if lower is better), whatever the baseline does."""
+    direction: Literal["higher", "lower"] = "higher"
 
 
 class GatePolicy(_Strict, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from zirkel.core.canonical import Json
 from zirkel.core.principal import Role
 
 
@@ -177,7 +178,7 @@ class TrialRecord:
     trace_id: str
     output: str = ""
     error: str = ""
-    scores: Mapping[str, Mapping[str, object]] | None = None
+    scores: Mapping[str, Mapping[str, Json]] | None = None
     """By evaluator, as ``core.scores`` writes them."""
     cost_usd: Decimal | None = None
     duration_ms: float = 0.0

@@ -5,6 +5,7 @@ The core writes it as one file; a worker needs nothing else, so it starts and se
 
 import hashlib
 import hmac
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -41,6 +42,19 @@ class PriceTier(msgspec.Struct, frozen=True):
     from_input_tokens: int
     usd_per_million: str
 
+    def __post_init__(self) -> None:
+        """Check the price, so that no call fails of it later.
+
+        Raises:
+            ValueError: If it is not a finite decimal of at least 0.
+        """
+        try:
+            price = Decimal(self.usd_per_million)
+        except InvalidOperation:
+            price = Decimal("NaN")
+        if not price.is_finite() or price < 0:
+            raise ValueError(f"usd_per_million is a decimal of at least 0, not {self.usd_per_million!r}")
+
 
 class ModelPrice(msgspec.Struct, frozen=True):
     """Prices per disjoint usage bucket; a bucket without a tier has an *unknown* price."""
@@ -60,7 +74,10 @@ class SnapshotTarget(msgspec.Struct, frozen=True):
     upstream: str
     model: str
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
-    """JSON object merged into the request body (the caller's own values win only where the release is silent)."""
+    """JSON object merged into the request body (the caller's own values win only where the release is silent).
+
+    ``model``, ``messages``, ``stream`` and ``stream_options`` in it have no effect: they are not parameters.
+    """
     price: ModelPrice | None = None
 
 
@@ -122,6 +139,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By ``project/service/environment``."""
     releases: dict[str, SnapshotRelease]
     """By ``project/digest``."""
+    prices: dict[str, ModelPrice] = {}
+    """By ``project/upstream/model``: what direct calls (``model: "UPSTREAM/MODEL"``) cost."""
     format: int = FORMAT
 
 

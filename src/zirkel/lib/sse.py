@@ -32,13 +32,8 @@ class SseParser:
 
     def __init__(self, *, max_event_bytes: int = 1 << 20) -> None:
         self._max_event_bytes = max_event_bytes
-        self._buffer = b""
+        self._buffer = bytearray()
         self._is_first = True
-
-    @property
-    def pending(self) -> bytes:
-        """Bytes of the block that has not ended yet."""
-        return self._buffer
 
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Return the blocks that ``chunk`` completes.
@@ -50,20 +45,22 @@ class SseParser:
             SseOverflowError: If an event is longer than the bound.
         """
         search_from = max(0, len(self._buffer) - _LONGEST_BLANK_LINE)
-        buffer = self._buffer + chunk
+        buffer = self._buffer
+        buffer += chunk
         events: list[SseEvent] = []
         start = 0
         while match := _BLANK_LINE.search(buffer, max(start, search_from)):
             self._check(match.end() - start)
-            events.append(self._block(buffer[start : match.end()]))
+            events.append(self._block(bytes(buffer[start : match.end()])))
             start = match.end()
-        self._buffer = buffer[start:]
-        self._check(len(self._buffer))
+        del buffer[:start]
+        self._check(len(buffer))
         return events
 
     def finish(self) -> list[SseEvent]:
         """Return the block that ended with the stream's last byte, if any; an unfinished block is dropped."""
-        rest, self._buffer = self._buffer, b""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
         if rest.endswith((b"\r\r", b"\n\r")):
             return [self._block(rest)]
         return []

@@ -7,9 +7,11 @@ from zirkel.stats.non_inferiority import (
     NonInferiority,
     Verdict,
     non_inferiority,
+    non_inferiority_binary,
     plan_non_inferiority_binary,
 )
 from zirkel.stats.paired import McNemarTest, mcnemar, paired_difference
+from zirkel.stats.paired_binary import paired_binary_difference
 from zirkel.stats.proportion import clopper_pearson_interval, proportion_lower_bound, wilson_interval
 from zirkel.stats.result import Interval, LowerBound, MeanInterval, PlainValue, Result
 
@@ -31,6 +33,8 @@ __all__ = [
     "mcnemar",
     "mean_interval",
     "non_inferiority",
+    "non_inferiority_binary",
+    "paired_binary_difference",
     "paired_difference",
     "plan_non_inferiority_binary",
     "proportion_lower_bound",

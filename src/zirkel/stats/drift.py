@@ -83,13 +83,14 @@ def ks_drift(
 
 def _effect(before: FloatArray, now: FloatArray) -> tuple[float, tuple[str, ...]]:
     """Return the Wasserstein distance in standard deviations, and warnings about that unit."""
-    distance = float(stats.wasserstein_distance(before, now))
-    # Equality, not a rounded standard deviation, tells a constant: rounding can leave a tiny one.
-    if np.ptp(before) > 0:
-        return distance / float(np.std(before, ddof=1)), ()
-    if np.ptp(now) == 0 and now[0] == before[0]:
+    both = np.concatenate([before, now])
+    if np.ptp(both) == 0:
         return 0.0, ("all values are the same on both sides",)
-    both = float(np.std(np.concatenate([before, now]), ddof=1))
-    return distance / both, (
-        "the reference does not vary: the effect is in standard deviations of both sides together",
-    )
+    # In units of the largest value no square can underflow.
+    size = float(np.max(np.abs(both)))
+    distance = float(stats.wasserstein_distance(before / size, now / size))
+    # The range, not the standard deviation, tells a constant: rounding can leave a tiny one.
+    if np.ptp(before) > 0:
+        return distance / float(np.std(before / size, ddof=1)), ()
+    warning = "the reference does not vary: the effect is in standard deviations of both sides together"
+    return distance / float(np.std(both / size, ddof=1)), (warning,)

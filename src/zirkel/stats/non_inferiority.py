@@ -6,8 +6,9 @@ from typing import Literal
 
 from scipy import special
 
+from zirkel.stats.paired_binary import tango_bounds
 from zirkel.stats.result import MeanInterval, Result
-from zirkel.stats.samples import check_fraction, check_positive
+from zirkel.stats.samples import check_alpha, check_fraction, check_positive
 
 Verdict = Literal["PASS", "SUPERIOR", "FAIL", "INCONCLUSIVE"]
 Direction = Literal["higher", "lower"]
@@ -16,6 +17,8 @@ Direction = Literal["higher", "lower"]
 POWER = 0.8
 MOST_ITEMS = 10**9
 """More items than this are not an answer to "how many more?"."""
+SMALLEST_GAP = 1e-12
+"""Smaller gaps are rounding noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def non_inferiority(
     change is bounded by ``1 - alpha ** (1 / n)`` (n clusters, if there are any) and each change is taken to
     cost ``largest_difference``: 3 identical items prove little, 300 much.
 
+    For independent pass/fail items use ``non_inferiority_binary``.
+
     Args:
         difference: Result of ``paired_difference(candidate, baseline)``; its confidence does not matter.
         margin: Above 0, in the metric's unit, declared before the run.
@@ -75,31 +80,69 @@ def non_inferiority(
     """
     check_positive(margin, "margin")
     check_positive(largest_difference, "largest_difference")
-    _check_alpha(alpha)
-    if direction not in ("higher", "lower"):
-        raise ValueError(f"direction is {direction!r}; it must be 'higher' or 'lower'")
-    benefit = difference.estimate if direction == "higher" else -difference.estimate
+    check_alpha(alpha)
+    _check_direction(direction)
     radius = _radius(difference, alpha, largest_difference)
-    verdict = _verdict(benefit - radius, benefit + radius, margin)
     warnings = difference.warnings
     if difference.standard_error == 0:
         warnings = (*warnings, "the bounds allow for changes not seen yet, since the differences do not vary")
+    lower, upper = difference.estimate - radius, difference.estimate + radius
+    verdict = _verdict(lower, upper, margin, direction)
+    gap = _gap(difference.estimate, margin, direction)
     return NonInferiority(
         verdict=verdict,
         estimate=difference.estimate,
-        lower=difference.estimate - radius,
-        upper=difference.estimate + radius,
+        lower=lower,
+        upper=upper,
         margin=float(margin),
         direction=direction,
         alpha=float(alpha),
         n=difference.n,
         n_clusters=difference.n_clusters,
-        items_needed=(
-            _items_needed(difference, benefit + margin, alpha, largest_difference)
-            if verdict == "INCONCLUSIVE"
-            else None
-        ),
+        items_needed=_items_needed(difference, gap, alpha, largest_difference) if verdict == "INCONCLUSIVE" else None,
         warnings=warnings,
+    )
+
+
+def non_inferiority_binary(
+    n_only_candidate: int,
+    n_only_baseline: int,
+    n: int,
+    *,
+    margin: float,
+    direction: Direction = "higher",
+    alpha: float = 0.05,
+) -> NonInferiority:
+    """Return whether the candidate's pass rate is shown to be no worse than the baseline's by ``margin``.
+
+    The verdicts are those of ``non_inferiority``, with Tango's score bounds. Prefer it for independent pass/fail
+    items: where few items change and most of them for the worse, t bounds pass a candidate that is worse by the
+    margin up to four times as often as ``alpha`` allows.
+
+    Args:
+        n_only_candidate: Items that only the candidate passed.
+        n_only_baseline: Items that only the baseline passed.
+        n: All items, at least 1.
+        margin: Difference of pass rates that is still acceptable, as a fraction, declared before the run.
+        direction: ``lower`` if a "pass" is something bad, such as a refusal.
+        alpha: Allowed probability of a false PASS, below 0.5.
+
+    Raises:
+        ValueError: If a bound above is broken.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891-908.
+    """
+    check_fraction(margin, "margin")
+    _check_direction(direction)
+    lower, upper = tango_bounds(n_only_candidate, n_only_baseline, n, check_alpha(alpha))
+    verdict = _verdict(lower, upper, margin, direction)
+    estimate = (n_only_candidate - n_only_baseline) / n
+    items_needed = None
+    if verdict == "INCONCLUSIVE":
+        variance = (n_only_candidate + n_only_baseline) / n - estimate**2
+        items_needed = _binary_items_needed(n, variance, _gap(estimate, margin, direction), alpha)
+    return NonInferiority(
+        verdict, estimate, lower, upper, float(margin), direction, float(alpha), int(n), None, items_needed
     )
 
 
@@ -122,10 +165,10 @@ def plan_non_inferiority_binary(margin: float, discordance: float, power: float 
     """
     check_fraction(margin, "margin")
     check_fraction(power, "power")
-    _check_alpha(alpha)
+    check_alpha(alpha)
     if not 0 < discordance <= 1:
         raise ValueError(f"discordance is {discordance}; it must be above 0 and at most 1")
-    n = math.ceil(_normal_factor(alpha, power) * discordance / margin**2)
+    n = math.ceil(_normal_factor(alpha, power) * discordance / max(margin, SMALLEST_GAP) ** 2)
     return max(n, _units_without_change(margin, alpha))
 
 
@@ -137,19 +180,25 @@ def _radius(difference: MeanInterval, alpha: float, largest_difference: float) -
     return -math.expm1(math.log(alpha) / units) * largest_difference
 
 
-def _verdict(lower: float, upper: float, margin: float) -> Verdict:
-    """Return the verdict for bounds of the benefit (positive is better)."""
-    if lower > 0:
+def _verdict(lower: float, upper: float, margin: float, direction: Direction) -> Verdict:
+    """Return the verdict for one-sided bounds of candidate minus baseline."""
+    worst, best = (lower, upper) if direction == "higher" else (-upper, -lower)
+    if worst > 0:
         return "SUPERIOR"
-    if lower > -margin:
+    if worst > -margin:
         return "PASS"
-    if upper < -margin:
+    if best < -margin:
         return "FAIL"
     return "INCONCLUSIVE"
 
 
+def _gap(estimate: float, margin: float, direction: Direction) -> float:
+    """Return how far the estimate lies on the good side of the margin."""
+    return (estimate if direction == "higher" else -estimate) + margin
+
+
 def _items_needed(difference: MeanInterval, gap: float, alpha: float, largest_difference: float) -> int | None:
-    """Return the items for 80 % power; ``gap`` is how far the benefit lies above ``-margin``."""
+    """Return the items for 80 % power, see ``NonInferiority.items_needed``."""
     if gap <= 0:
         return None
     if difference.standard_error == 0:
@@ -158,22 +207,34 @@ def _items_needed(difference: MeanInterval, gap: float, alpha: float, largest_di
     else:
         # The variance of one item, times the design effect of its cluster, is n * standard_error^2.
         distance = gap / difference.standard_error
-        needed = difference.n * _normal_factor(alpha, POWER) / max(distance**2, 1e-300)
-    if needed > MOST_ITEMS:
+        needed = difference.n * _normal_factor(alpha, POWER) / max(distance, SMALLEST_GAP) ** 2
+    return _as_items(needed, difference.n)
+
+
+def _binary_items_needed(n: int, variance: float, gap: float, alpha: float) -> int | None:
+    """Return the items for 80 % power, see ``NonInferiority.items_needed``."""
+    if gap <= 0:
         return None
-    # With very few items t bounds are wider than the normal ones of the formula.
-    return max(math.ceil(needed), difference.n + 1)
+    gap = max(gap, SMALLEST_GAP)
+    # Without any change the score bound is -z^2 / (n + z^2).
+    without_change = float(special.ndtri(alpha)) ** 2 * (1 / gap - 1)
+    return _as_items(max(_normal_factor(alpha, POWER) * variance / gap**2, math.floor(without_change) + 1), n)
+
+
+def _as_items(needed: float, n: int) -> int | None:
+    """Return ``needed`` as a whole number above ``n``: with very few items the formulas can fall below it."""
+    return None if needed > MOST_ITEMS else max(math.ceil(needed), n + 1)
 
 
 def _units_without_change(gap: float, alpha: float) -> int:
-    """Return the smallest n with ``1 - alpha ** (1 / n) < gap``, for a gap between 0 and 1."""
-    return math.floor(math.log(alpha) / math.log1p(-gap)) + 1
+    """Return the smallest n with ``1 - alpha ** (1 / n) < gap``, for a gap above 0 and below 1."""
+    return math.floor(math.log(alpha) / math.log1p(-max(gap, SMALLEST_GAP))) + 1
 
 
 def _normal_factor(alpha: float, power: float) -> float:
     return float(special.ndtri(1 - alpha) + special.ndtri(power)) ** 2
 
 
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha is {alpha}; it must lie between 0 and 0.5, e.g. 0.05")
+def _check_direction(direction: str) -> None:
+    if direction not in ("higher", "lower"):
+        raise ValueError(f"direction is {direction!r}; it must be 'higher' or 'lower'")

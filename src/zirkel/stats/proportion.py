@@ -5,7 +5,7 @@ import math
 from scipy import special
 
 from zirkel.stats.result import Interval, LowerBound
-from zirkel.stats.samples import check_fraction
+from zirkel.stats.samples import check_alpha, check_fraction
 
 
 def wilson_interval(passes: int, trials: int, *, confidence: float = 0.95) -> Interval:
@@ -67,7 +67,7 @@ def proportion_lower_bound(passes: int, trials: int, *, alpha: float = 0.05) -> 
     Args:
         passes: Items scored as pass, ``0 <= passes <= trials``.
         trials: Independent items scored, at least 1. Errored items are not trials.
-        alpha: Allowed probability of a false pass, as a fraction.
+        alpha: Allowed probability of a false pass, below 0.5.
 
     Raises:
         ValueError: If a bound above is broken.
@@ -75,7 +75,7 @@ def proportion_lower_bound(passes: int, trials: int, *, alpha: float = 0.05) -> 
     Source: Clopper and Pearson (1934), Biometrika 26(4), 404-413; as a beta quantile.
     """
     _check_counts(passes, trials)
-    low = _lower_limit(passes, trials, check_fraction(alpha, "alpha"))
+    low = _lower_limit(passes, trials, check_alpha(alpha))
     return LowerBound(passes / trials, low, float(alpha), "clopper_pearson", int(trials))
 
 

@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass, fields
 
-PlainValue = None | bool | int | float | str | list[str]
+PlainValue = bool | int | float | str | list[str] | None
 """What a field of a result is in JSON."""
 
 
+@dataclass(frozen=True, slots=True)
 class Result:
     """Base of every result: a frozen dataclass whose numbers are finite."""
-
-    __slots__ = ()
 
     def __post_init__(self) -> None:
         for name, value in self._items():
@@ -21,8 +20,8 @@ class Result:
         """Return the fields as plain JSON values, without NaN or infinity; tuples become lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in self._items()}
 
-    def _items(self) -> list[tuple[str, None | bool | int | float | str | tuple[str, ...]]]:
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+    def _items(self) -> list[tuple[str, bool | int | float | str | tuple[str, ...] | None]]:
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Interval(Result):
     confidence: float
     """Coverage as a fraction, e.g. 0.95."""
     method: str
-    """``wilson`` or ``clopper_pearson``."""
+    """``wilson``, ``clopper_pearson`` or ``tango``."""
     n: int
     """Number of items."""
     n_clusters: int | None = None

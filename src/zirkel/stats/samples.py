@@ -80,3 +80,14 @@ def check_positive(value: float, name: str) -> float:
     if not 0 < value <= LARGEST_VALUE:
         raise ValueError(f"{name} is {value}; it must be a finite number above 0")
     return float(value)
+
+
+def check_alpha(value: float) -> float:
+    """Return ``value`` as a float.
+
+    Raises:
+        ValueError: If it is not a one-sided error probability: between 0 and 0.5.
+    """
+    if not 0 < value < 0.5:
+        raise ValueError(f"alpha is {value}; it must lie between 0 and 0.5, e.g. 0.05")
+    return float(value)

@@ -123,8 +123,10 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     for metric in gate.metric:
         if metric.evaluator not in names:
             raise Invalid(f"gate.toml: evaluator {metric.evaluator!r} is not in evaluators.toml", path="gate.toml")
-        if metric.margin < 0:
-            raise Invalid(f"gate.toml: margin {metric.margin} of {metric.evaluator!r} is below 0", path="gate.toml")
+        if metric.margin is None and metric.floor is None:
+            raise Invalid(f"gate.toml: {metric.evaluator!r} needs a margin, a floor, or both", path="gate.toml")
+        if metric.margin is not None and metric.margin <= 0:
+            raise Invalid(f"gate.toml: margin {metric.margin} of {metric.evaluator!r} is not above 0", path="gate.toml")
     if not gate.metric:
         raise Invalid("gate.toml: a gate without a [[metric]] would let everything pass", path="gate.toml")
     if not 0 < gate.alpha < 0.5:

@@ -8,6 +8,7 @@ import msgspec
 from zirkel.core import (
     Clock,
     Conflict,
+    DatasetItem,
     EvaluatorsSpec,
     GatePolicy,
     ModelSpec,
@@ -185,6 +186,22 @@ class Registry:
             }
             prompt_version = tx.artefacts.version(project_id, digests["prompt"])
         return self._parse(record, artefacts, digests, prompt_version)
+
+    def dataset(self, project_id: str, digest: str) -> list[DatasetItem]:
+        """Return the items of a data set version."""
+        path, files = self._artefact_file(project_id, "dataset", digest)
+        return parse_dataset(files.text(path), path)
+
+    def evaluators(self, project_id: str, digest: str) -> EvaluatorsSpec:
+        """Return the evaluators of a version."""
+        path, files = self._artefact_file(project_id, "evaluators", digest)
+        return parse_toml(files, path, EvaluatorsSpec)
+
+    def _artefact_file(self, project_id: str, kind: str, digest: str) -> tuple[str, ServiceFiles]:
+        with self._metadata.transaction() as tx:
+            content = msgspec.json.decode(tx.artefacts.content(project_id, digest))
+        ((path, sha),) = artefact_files(Artefact(kind, "", content)).items()
+        return path, ServiceFiles({path: self._blobs.get(sha)})
 
     def _parse(
         self, record: ReleaseRecord, artefacts: Mapping[str, Artefact], digests: Mapping[str, str], prompt_version: int

@@ -58,9 +58,8 @@ class Experiments:
         self._connection.execute(update(experiments).where(*key).values(**values))
 
     def claim(self, records: Iterable[TrialRecord]) -> None:
-        """Note that calls are about to be made; an answer that is there already stays."""
+        """Note that calls are about to be made for answers that nobody claimed yet."""
         for record in records:
-            self._connection.execute(delete(trials).where(*_key(record), trials.c.state == TrialState.CLAIMED.value))
             self._connection.execute(insert(trials).values(**_trial_values(record)))
 
     def answer(self, record: TrialRecord) -> bool:
@@ -68,6 +67,11 @@ class Experiments:
         claimed = (*_key(record), trials.c.state == TrialState.CLAIMED.value)
         values = _trial_values(record)
         return self._connection.execute(update(trials).where(*claimed).values(**values)).rowcount == 1
+
+    def release(self, records: Iterable[TrialRecord]) -> None:
+        """Free claimed answers to be claimed again; an answer that came meanwhile stays."""
+        for record in records:
+            self._connection.execute(delete(trials).where(*_key(record), trials.c.state == TrialState.CLAIMED.value))
 
     def trials(self, project_id: str, experiment_id: str) -> Sequence[TrialRecord]:
         """Return all rows of an experiment by item and trial."""

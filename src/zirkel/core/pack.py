@@ -1,0 +1,148 @@
+"""An evidence pack: a project's whole ledger as one file that anybody can check offline."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import msgspec
+
+from zirkel.core.canonical import Json, canonical_json
+from zirkel.core.errors import Invalid
+from zirkel.core.ledger import GENESIS_HASH, entry_hash
+from zirkel.core.records import Checkpoint, LedgerEntry
+
+PACK_FORMAT = "zirkel-evidence-1"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePack:
+    """Entries in order and the signatures over them."""
+
+    project_id: str
+    entries: tuple[LedgerEntry, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What checking a pack found."""
+
+    entries: int
+    """Entries that hold, counted from the first."""
+    problem: str = ""
+    """Empty if the chain holds; otherwise what is wrong with the first broken entry, which is named."""
+    signed_up_to: int = 0
+    """The last entry under a checkpoint."""
+    is_signature_checked: bool = False
+    """False where no Ed25519 library is installed; the chain itself was checked all the same."""
+
+
+def encode_pack(pack: EvidencePack) -> bytes:
+    """Return the pack as JSON lines: a header, then entries and checkpoints."""
+    lines: list[Json] = [{"pack": PACK_FORMAT, "project_id": pack.project_id, "entries": len(pack.entries)}]
+    lines += [{"entry": asdict(entry)} for entry in pack.entries]
+    lines += [{"checkpoint": asdict(checkpoint)} for checkpoint in pack.checkpoints]
+    return b"".join(canonical_json(line) + b"\n" for line in lines)
+
+
+def decode_pack(data: bytes) -> EvidencePack:
+    """Return the pack of a file.
+
+    Raises:
+        Invalid: With the line that cannot be read, and the entry it holds where that can be told.
+    """
+    lines = data.split(b"\n")
+    header = _line(lines[0], 1)
+    if header.get("pack") != PACK_FORMAT:
+        raise Invalid(f"line 1: this is not an evidence pack of the format {PACK_FORMAT!r}")
+    entries: list[LedgerEntry] = []
+    checkpoints: list[Checkpoint] = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        fields = _line(line, number)
+        try:
+            if set(fields) == {"entry"}:
+                entries.append(msgspec.convert(fields["entry"], LedgerEntry))
+            elif set(fields) == {"checkpoint"}:
+                checkpoints.append(msgspec.convert(fields["checkpoint"], Checkpoint))
+            else:
+                raise Invalid(f"line {number} (entry {number - 1}): neither an entry nor a checkpoint")
+        except msgspec.ValidationError as error:
+            raise Invalid(f"line {number} (entry {number - 1}): {error}") from error
+    if header.get("entries") != len(entries):
+        raise Invalid(f"the header promises {header.get('entries')} entries, the pack holds {len(entries)}")
+    return EvidencePack(str(header.get("project_id")), tuple(entries), tuple(checkpoints))
+
+
+def verify_pack(pack: EvidencePack) -> Verification:
+    """Recompute the chain and check the signatures; stop at the first broken entry and name it."""
+    previous = GENESIS_HASH
+    for position, entry in enumerate(pack.entries, start=1):
+        problem = _entry_problem(entry, position, previous, pack.project_id)
+        if problem:
+            return Verification(entries=position - 1, problem=f"entry {position}: {problem}")
+        previous = entry.hash
+    return _verify_checkpoints(pack)
+
+
+def checkpoint_message(project_id: str, sequence: int, at_ns: int, entry_hash_hex: str) -> bytes:
+    """Return the bytes that a checkpoint's signature is over."""
+    return canonical_json({"project_id": project_id, "sequence": sequence, "at_ns": at_ns, "hash": entry_hash_hex})
+
+
+def _entry_problem(entry: LedgerEntry, position: int, previous: str, project_id: str) -> str:
+    if entry.sequence != position:
+        return f"has the sequence {entry.sequence}; an entry is missing, doubled or out of order"
+    if entry.project_id != project_id:
+        return f"belongs to the project {entry.project_id!r}"
+    if entry.previous_hash != previous:
+        return "does not follow from the entry before it"
+    if entry.hash != entry_hash(entry):
+        return f"({entry.action}) is not what its hash says; it was changed after it was written"
+    return ""
+
+
+def _verify_checkpoints(pack: EvidencePack) -> Verification:
+    total = len(pack.entries)
+    signed_up_to = 0
+    is_checked = True
+    for checkpoint in pack.checkpoints:
+        if not 1 <= checkpoint.sequence <= total:
+            problem = f"a checkpoint signs entry {checkpoint.sequence}, which is missing: the pack was cut short"
+            return Verification(entries=total, problem=problem)
+        if checkpoint.hash != pack.entries[checkpoint.sequence - 1].hash:
+            problem = f"entry {checkpoint.sequence}: differs from what its checkpoint signed"
+            return Verification(entries=checkpoint.sequence - 1, problem=problem)
+        holds = _signature_holds(checkpoint)
+        if holds is False:
+            problem = f"entry {checkpoint.sequence}: the signature of its checkpoint is wrong"
+            return Verification(entries=checkpoint.sequence - 1, problem=problem)
+        is_checked = is_checked and holds is True
+        signed_up_to = max(signed_up_to, checkpoint.sequence)
+    return Verification(total, signed_up_to=signed_up_to, is_signature_checked=is_checked and signed_up_to > 0)
+
+
+def _signature_holds(checkpoint: Checkpoint) -> bool | None:
+    """Return whether the signature is right, or None where it cannot be checked here."""
+    try:
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (the light client may lack it)
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+    except ImportError:
+        return None
+    message = checkpoint_message(checkpoint.project_id, checkpoint.sequence, checkpoint.at_ns, checkpoint.hash)
+    try:
+        public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(checkpoint.public_key))
+        public_key.verify(bytes.fromhex(checkpoint.signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _line(line: bytes, number: int) -> dict[str, object]:
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise Invalid(f"line {number} (entry {number - 1}) cannot be read: {error}") from error
+    if not isinstance(fields, dict):
+        raise Invalid(f"line {number} (entry {number - 1}) is not an object")
+    return fields

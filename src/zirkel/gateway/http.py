@@ -1,0 +1,90 @@
+"""The little of ASGI that the gateway needs.
+
+Source: ASGI specification, HTTP and WebSocket message format 2.4.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
+from urllib.parse import quote
+
+from zirkel.core import Invalid, TooLarge
+
+Scope = Mapping[str, object]
+Message = dict[str, object]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[str, str]
+
+
+_LONGEST_LENGTH = 18
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+def request_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers by lower-case name; of one sent twice, the first counts."""
+    found: dict[str, str] = {}
+    for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+        found.setdefault(name.decode("latin-1"), value.decode("utf-8", "replace"))
+    return found
+
+
+async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        TooLarge: If it is longer than ``max_bytes``.
+        Invalid: If the Content-Length is not a number.
+        ClientLeft: If the client leaves first.
+    """
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > _LONGEST_LENGTH:
+        raise Invalid(f"Content-Length is a number, not {length[:40]!r}")
+    _check_size(int(length), max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        chunk = cast(bytes, message.get("body", b""))
+        size += len(chunk)
+        _check_size(size, max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(f"the body is longer than {max_bytes} bytes, the limit of this gateway")
+
+
+async def send_head(send: Send, status: int, headers: Headers) -> None:
+    """Send status and headers. Characters that a header cannot carry are percent-encoded."""
+    lines = [(name.encode(), _header_value(value)) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+
+
+async def send_part(send: Send, body: bytes, *, is_last: bool) -> None:
+    """Send a part of the body; returns once the client's connection takes more (back-pressure)."""
+    await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole JSON answer."""
+    await send_whole(send, status, body, {"content-type": "application/json", **headers})
+
+
+async def send_whole(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole answer, with its length."""
+    await send_head(send, status, {"content-length": str(len(body)), **headers})
+    await send_part(send, body, is_last=True)
+
+
+def _header_value(value: str) -> bytes:
+    if not (value.isascii() and value.isprintable()):
+        value = quote(value, safe=" /:;,=+@")
+    return value.encode("ascii")

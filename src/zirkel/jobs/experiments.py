@@ -1,0 +1,71 @@
+"""Experiments as durable workflows: started once, taken up again after every crash."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+JOBS_VERSION = "1"
+"""The form of the workflows below; a workflow is only taken up again by a program that has the same."""
+
+
+class SliceRunner(Protocol):
+    """Takes an experiment one slice further."""
+
+    def run_slice(self, project_id: str, experiment_id: str) -> bool:
+        """Return False when nothing is left to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """Where the job engine keeps its state."""
+
+    database_url: str
+
+
+class DurableJobs:
+    """Background work that survives restarts, on DBOS."""
+
+    def __init__(self, settings: JobSettings, runner: Callable[[], SliceRunner]) -> None:
+        # The runner needs the job queue and the queue the runner: the runner is asked for when it is first needed.
+        self._runner = runner
+        config: DBOSConfig = {
+            "name": "zirkel",
+            "system_database_url": settings.database_url,
+            "application_version": JOBS_VERSION,
+            "executor_id": "core",
+            "run_admin_server": False,
+            "enable_otlp": False,
+            "log_level": "ERROR",
+        }
+        DBOS(config=config)
+
+        def run_experiment(project_id: str, experiment_id: str) -> None:
+            while DBOS.run_step({"name": "slice"}, self._run_slice, project_id, experiment_id):
+                pass
+
+        self._run_experiment = DBOS.workflow(name="run_experiment")(run_experiment)
+
+    def launch(self) -> None:
+        """Start the engine; work that was cut off goes on."""
+        DBOS.launch()
+
+    def close(self) -> None:
+        """Stop the engine; work under way is taken up at the next launch."""
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+
+    def run_experiment(self, project_id: str, experiment_id: str) -> None:
+        """Make sure that an experiment is being run; return at once."""
+        # A workflow's id can be used once, so a further run of the same experiment gets the next number.
+        run = 0
+        while (status := DBOS.get_workflow_status(f"{experiment_id}.{run}")) is not None:
+            if status.status in ("PENDING", "ENQUEUED"):
+                return
+            run += 1
+        with SetWorkflowID(f"{experiment_id}.{run}"):
+            DBOS.start_workflow(self._run_experiment, project_id, experiment_id)
+
+    def _run_slice(self, project_id: str, experiment_id: str) -> bool:
+        return self._runner().run_slice(project_id, experiment_id)

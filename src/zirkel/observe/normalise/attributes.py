@@ -1,0 +1,222 @@
+"""Typed reading of attributes that anybody may have written: a value of the wrong kind reads as absent."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from zirkel.lib.otlp import JsonLike
+
+_MAX_COUNT = 2**53
+"""Larger token counts are no counts."""
+_MAX_USD = Decimal(10**9)
+_MAX_SEGMENTS = 12
+"""Flattened keys are split into so many levels at most; no convention uses more than 8."""
+
+
+class Attributes:
+    """The attributes of one span or resource, asked for by one or several names, the first that answers wins."""
+
+    __slots__ = ("_values", "families")
+
+    def __init__(self, values: Mapping[str, JsonLike]) -> None:
+        self._values = values
+        self.families = frozenset(key.partition(".")[0] for key in values)
+        """First segments of the keys, e.g. ``gen_ai``: which dialects can be in here at all."""
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def starting_with(self, prefix: str) -> Iterator[tuple[str, JsonLike]]:
+        """Yield what follows ``prefix`` in each key that has it, with the value."""
+        for key, value in self._values.items():
+            if key.startswith(prefix):
+                yield key[len(prefix) :], value
+
+    def raw(self, *keys: str) -> JsonLike:
+        """Return the first value that is not null."""
+        for key in keys:
+            value = self._values.get(key)
+            if value is not None:
+                return value
+        return None
+
+    def text(self, *keys: str) -> str:
+        """Return the first non-empty text; numbers count as text, JSON-quoted text loses its quotes."""
+        for key in keys:
+            text = as_text(self._values.get(key))
+            if text:
+                return text
+        return ""
+
+    def count(self, *keys: str) -> int | None:
+        """Return the first whole number from 0 to 2^53."""
+        for key in keys:
+            number = as_count(self._values.get(key))
+            if number is not None:
+                return number
+        return None
+
+    def number(self, *keys: str) -> float | None:
+        """Return the first finite number."""
+        for key in keys:
+            number = as_number(self._values.get(key))
+            if number is not None:
+                return number
+        return None
+
+    def flag(self, *keys: str) -> bool | None:
+        """Return the first boolean, written as such or as text."""
+        for key in keys:
+            value = self._values.get(key)
+            if isinstance(value, bool):
+                return value
+            if isinstance(value, str) and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+        return None
+
+    def json(self, *keys: str) -> JsonLike:
+        """Return the first value that is not empty, parsed if it is JSON text of an array, object or string."""
+        for key in keys:
+            value = parse_json(self._values.get(key))
+            if value is not None and value not in ("", [], {}):
+                return value
+        return None
+
+    def mapping(self, *keys: str) -> dict[str, JsonLike]:
+        """Return the first value that is (JSON text of) a non-empty object, or an empty one."""
+        for key in keys:
+            value = parse_json(self._values.get(key))
+            if isinstance(value, dict) and value:
+                return value
+        return {}
+
+    def texts(self, *keys: str) -> list[str]:
+        """Return the first non-empty list of texts; a single text counts as a list of one."""
+        for key in keys:
+            value = parse_json(self._values.get(key))
+            items = value if isinstance(value, list) else [value]
+            found = [text for text in map(as_text, items) if text]
+            if found:
+                return found
+        return []
+
+    def unflatten(self, prefix: str) -> list[JsonLike]:
+        """Return what was flattened into ``prefix`` + ``N.…`` keys, in order of N; digits mean arrays at every level.
+
+        Where a key is both a value and a prefix, what came first stays.
+        """
+        tree: dict[str, JsonLike] = {}
+        for rest, value in self.starting_with(prefix):
+            path = rest.split(".", _MAX_SEGMENTS)
+            if path[0].isdecimal():
+                _plant(tree, path, value)
+        items = _arrays(tree)
+        return items if isinstance(items, list) else []
+
+
+def parse_json(value: JsonLike) -> JsonLike:
+    """Return what JSON text of an array, object or string stands for; anything else as it is."""
+    if not isinstance(value, str) or value[:1] not in ("[", "{", '"', " ", "\n"):
+        return value
+    try:
+        parsed: JsonLike = msgspec.json.decode(value)
+    except RecursionError:
+        return value
+    except ValueError:
+        return _parse_leniently(value) if "\\u" in value else value
+    return parsed
+
+
+def json_text(value: JsonLike) -> str:
+    """Return a value as JSON text; empty if it is nested too deeply to write."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (ValueError, RecursionError):
+        return ""
+
+
+def as_text(value: JsonLike) -> str:
+    """Return text or a number as text; JSON-quoted text (MLflow, Langfuse) without its quotes; else empty."""
+    if isinstance(value, str):
+        if len(value) > 1 and value[0] == '"' == value[-1]:
+            inner = parse_json(value)
+            return inner if isinstance(inner, str) else value
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return ""
+
+
+def as_number(value: JsonLike) -> float | None:
+    """Return a finite number, also one written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_count(value: JsonLike) -> int | None:
+    """Return a whole number from 0 to 2^53, also one written as text."""
+    number = as_number(value)
+    if number is None or not number.is_integer() or not 0 <= number <= _MAX_COUNT:
+        return None
+    return int(number)
+
+
+def as_usd(value: JsonLike) -> Decimal | None:
+    """Return an amount from 0 to a billion USD, also one written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 <= amount <= _MAX_USD else None
+
+
+def as_mapping(value: JsonLike) -> dict[str, JsonLike]:
+    """Return a value if it is (JSON text of) an object, else an empty one."""
+    parsed = parse_json(value)
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _parse_leniently(text: str) -> JsonLike:
+    """Parse JSON that holds halves of surrogate pairs: JavaScript cuts strings between them."""
+    try:
+        return _well_formed(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _well_formed(value: JsonLike) -> JsonLike:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_well_formed(key)): _well_formed(item) for key, item in value.items()}
+    return value
+
+
+def _plant(tree: dict[str, JsonLike], path: list[str], value: JsonLike) -> None:
+    node = tree
+    for segment in path[:-1]:
+        child = node.setdefault(segment, {})
+        if not isinstance(child, dict):
+            return
+        node = child
+    node.setdefault(path[-1], value)
+
+
+def _arrays(node: JsonLike) -> JsonLike:
+    if not isinstance(node, dict):
+        return node
+    if node and all(key.isascii() and key.isdecimal() and len(key) < 10 for key in node):
+        return [_arrays(node[key]) for key in sorted(node, key=int)]
+    return {key: _arrays(item) for key, item in node.items()}

@@ -1,0 +1,82 @@
+"""Whose span it is: session, user, tags, prompt and environment, under the names of every dialect.
+
+The orders are those of Langfuse and Amplitude; Zirkel's own names come first.
+"""
+
+from zirkel.lib.otlp import JsonLike
+from zirkel.observe.normalise.attributes import Attributes, as_mapping, as_text
+
+_SESSION = (
+    "langfuse.session.id",
+    "session.id",
+    "gen_ai.conversation.id",
+    "gen_ai.session.id",
+    "traceloop.association.properties.session_id",
+    "traceloop.association.properties.session",
+    "ai.telemetry.metadata.sessionId",
+    "mlflow.trace.session",
+)
+_USER = (
+    "langfuse.user.id",
+    "user.id",
+    "enduser.id",
+    "langfuse.trace.metadata.langfuse_user_id",
+    "langfuse.observation.metadata.langfuse_user_id",
+    "traceloop.association.properties.user_id",
+    "ai.telemetry.metadata.userId",
+    "mlflow.trace.user",
+    "gen_ai.request.user",
+    "gen_ai.user",
+    "llm.user",
+)
+_TAGS = ("langfuse.trace.tags", "tag.tags", "ai.telemetry.metadata.tags", "logfire.tags")
+_ENVIRONMENT = ("zirkel.environment", "langfuse.environment", "deployment.environment.name", "deployment.environment")
+
+
+def session_of(span: Attributes, resource: Attributes) -> str:
+    """Return the session's id, or an empty string."""
+    return span.text(*_SESSION) or as_text(span.mapping("metadata").get("session_id")) or resource.text("session.id")
+
+
+def user_of(span: Attributes, resource: Attributes) -> str:
+    """Return the end user's id, or an empty string. LangChain leaves it inside ``metadata``."""
+    found = span.text(*_USER) or as_text(span.mapping("metadata").get("user_id"))
+    return found or resource.text("user.id", "enduser.id")
+
+
+def tags_of(span: Attributes) -> list[str]:
+    """Return the tags, in the order sent."""
+    return span.texts(*_TAGS)
+
+
+def environment_of(span: Attributes, resource: Attributes) -> str:
+    """Return the deployment environment; what a span says wins over its resource."""
+    return span.text(*_ENVIRONMENT) or resource.text(*_ENVIRONMENT)
+
+
+def prompt_of(span: Attributes) -> tuple[str, str]:
+    """Return name and version of the prompt; both from the same dialect, either may be empty."""
+    if span.families.isdisjoint(("gen_ai", "langfuse", "traceloop", "llm", "ai", "mlflow")):
+        return "", ""
+    flat = (
+        ("gen_ai.prompt.name", "gen_ai.prompt.version"),
+        ("langfuse.observation.prompt.name", "langfuse.observation.prompt.version"),
+        ("traceloop.prompt.key", "traceloop.prompt.version"),
+        ("llm.prompt_template.name", "llm.prompt_template.version"),
+    )
+    for name, version in flat:
+        found = span.text(name), span.text(version)
+        if any(found):
+            return found
+    nested = span.mapping("ai.telemetry.metadata.langfusePrompt") or _first_object(span.json("mlflow.linkedPrompts"))
+    return as_text(nested.get("name")), as_text(nested.get("version"))
+
+
+def own_attribute(name: str, span: Attributes, resource: Attributes) -> str:
+    """Return ``zirkel.<name>`` of the span, else of its resource, else an empty string."""
+    key = f"zirkel.{name}"
+    return span.text(key) or resource.text(key)
+
+
+def _first_object(value: JsonLike) -> dict[str, JsonLike]:
+    return as_mapping(value[0]) if isinstance(value, list) and value else {}

@@ -1,0 +1,227 @@
+"""OpenTelemetry's GenAI conventions, every generation of them; also OpenLIT, Pydantic AI and MLflow's GenAI mode.
+
+New names win over deprecated ones in the same span. Source: semantic conventions 1.27 to 1.41 and their successor
+repository's current direction; the deprecated names are those its migration notes list.
+"""
+
+from decimal import Decimal
+
+from zirkel.core import SpanKind
+from zirkel.lib.otlp import DecodedSpan, JsonLike
+from zirkel.observe.normalise.attributes import Attributes, as_mapping, as_text, as_usd, parse_json
+from zirkel.observe.normalise.messages import finish_reason_of, text_message, to_messages, to_tools, with_instructions
+from zirkel.observe.normalise.reading import Counts, Reading
+from zirkel.observe.normalise.timing import duration_ns
+from zirkel.observe.normalise.vocabulary import kind_of_operation
+
+_PARAMETERS = {
+    "gen_ai.request.temperature": "temperature",
+    "gen_ai.request.top_p": "top_p",
+    "gen_ai.request.top_k": "top_k",
+    "gen_ai.request.max_tokens": "max_tokens",
+    "gen_ai.request.frequency_penalty": "frequency_penalty",
+    "gen_ai.request.presence_penalty": "presence_penalty",
+    "gen_ai.request.stop_sequences": "stop_sequences",
+    "gen_ai.request.choice.count": "choice_count",
+    "gen_ai.request.encoding_formats": "encoding_formats",
+    "gen_ai.request.reasoning.level": "reasoning_level",
+    "gen_ai.request.reasoning_effort": "reasoning_level",
+    "gen_ai.request.seed": "seed",
+    "gen_ai.openai.request.seed": "seed",
+    "gen_ai.output.type": "output_type",
+    "gen_ai.openai.request.response_format": "output_type",
+    "openai.request.service_tier": "service_tier",
+    "gen_ai.openai.request.service_tier": "service_tier",
+}
+_CONTENT_EVENTS = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+    "gen_ai.choice": "assistant",
+}
+
+
+def read(span: DecodedSpan, attributes: Attributes) -> Reading:
+    """Return what the ``gen_ai.*`` attributes (and content events) of a span say."""
+    operation = attributes.text("gen_ai.operation.name")
+    kind = _kind(operation, attributes)
+    if kind is SpanKind.TOOL:
+        given, answer = _tool_content(attributes)
+    elif kind in (SpanKind.RETRIEVER, SpanKind.RERANKER):
+        given, answer = _retrieval_content(attributes)
+    else:
+        given, answer = _messages(span, attributes)
+    reasons = attributes.texts("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason")
+    return Reading(
+        kind=kind,
+        operation=operation,
+        provider=attributes.text("gen_ai.provider.name", "gen_ai.system"),
+        request_model=attributes.text("gen_ai.request.model"),
+        response_model=attributes.text("gen_ai.response.model"),
+        parameters=_parameters(attributes),
+        finish_reason=reasons[0] if reasons else finish_reason_of(answer),
+        is_stream=attributes.flag("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"),
+        time_to_first_token_ns=_time_to_first_token_ns(attributes),
+        counts=_counts(attributes),
+        cost_usd=_cost(span, attributes),
+        input=given,
+        output=answer,
+        tools=_tools(attributes),
+    )
+
+
+def _kind(operation: str, attributes: Attributes) -> SpanKind | None:
+    if known := kind_of_operation(operation):
+        return known
+    if attributes.text("gen_ai.request.model", "gen_ai.response.model"):
+        if "gen_ai.embeddings.dimension.count" in attributes:
+            return SpanKind.EMBEDDING
+        # A custom operation that calls a model: its tokens must count, once (totals take leaves only).
+        return SpanKind.COMPLETION if operation else SpanKind.CHAT
+    if attributes.text("gen_ai.tool.name") or attributes.text("mcp.method.name") == "tools/call":
+        return SpanKind.TOOL
+    if attributes.text("gen_ai.workflow.name"):
+        return SpanKind.WORKFLOW
+    return SpanKind.AGENT if attributes.text("gen_ai.agent.name") else None
+
+
+def _parameters(attributes: Attributes) -> dict[str, JsonLike]:
+    found: dict[str, JsonLike] = {}
+    for key, name in _PARAMETERS.items():
+        value = attributes.raw(key)
+        # OpenLIT writes -1 for a limit that the request did not have.
+        if value is not None and name not in found and not (name == "max_tokens" and value == -1):
+            found[name] = value
+    return found
+
+
+def _counts(attributes: Attributes) -> Counts:
+    count = attributes.count
+    return Counts(
+        input_total=count("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+        cache_read=count(
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+        ),
+        cache_write=count(
+            "gen_ai.usage.cache_write.input_tokens",
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.details.cache_write_tokens",
+        ),
+        output_total=count("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        reasoning=count(
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "llm.usage.reasoning_tokens",
+        ),
+    )
+
+
+def _cost(span: DecodedSpan, attributes: Attributes) -> Decimal | None:
+    reported = as_usd(attributes.raw("gen_ai.usage.cost", "operation.cost"))
+    # OpenLIT writes 0 when it could not load its price list: unknown, not free.
+    if reported == 0 and (span.scope_name.startswith("openlit") or _sdk(span, attributes) == "openlit"):
+        return None
+    return reported
+
+
+def _sdk(span: DecodedSpan, attributes: Attributes) -> str:
+    return attributes.text("telemetry.sdk.name") or as_text(span.resource.get("telemetry.sdk.name"))
+
+
+def _time_to_first_token_ns(attributes: Attributes) -> int | None:
+    seconds = attributes.number(
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.client.inference.time_to_first_chunk",
+        "gen_ai.server.time_to_first_token",
+    )
+    return duration_ns(seconds, 1_000_000_000)
+
+
+def _tools(attributes: Attributes) -> JsonLike:
+    offered = attributes.json("gen_ai.tool.definitions") or attributes.unflatten("llm.request.functions.")
+    return to_tools(offered or attributes.mapping("model_request_parameters").get("function_tools"))
+
+
+def _tool_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
+    given = attributes.json("gen_ai.tool.call.arguments", "tool_arguments", "gen_ai.tool.args")
+    return given, attributes.json("gen_ai.tool.call.result", "tool_response")
+
+
+def _retrieval_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
+    given = attributes.json("gen_ai.retrieval.query.text", "gen_ai.memory.query.text", "gen_ai.input.messages")
+    return given, attributes.json("gen_ai.retrieval.documents", "gen_ai.memory.records", "gen_ai.output.messages")
+
+
+def _messages(span: DecodedSpan, attributes: Attributes) -> tuple[JsonLike, JsonLike]:
+    """Return input and output messages: attributes first, then flattened ones, then events."""
+    given = to_messages(attributes.json("gen_ai.input.messages", "pydantic_ai.all_messages", "all_messages_events"))
+    answer = to_messages(attributes.json("gen_ai.output.messages")) or _final_result(attributes)
+    given = given or _deprecated(attributes, "gen_ai.prompt", "user")
+    answer = answer or _deprecated(attributes, "gen_ai.completion", "assistant")
+    if given is None or answer is None:
+        from_events = _content_events(span, attributes)
+        given, answer = given or from_events[0], answer or from_events[1]
+    return with_instructions(attributes.raw("gen_ai.system_instructions"), given), answer
+
+
+def _final_result(attributes: Attributes) -> JsonLike:
+    result = attributes.json("final_result")
+    return [text_message("assistant", result)] if isinstance(result, str) else result
+
+
+def _deprecated(attributes: Attributes, name: str, role: str) -> JsonLike:
+    """Return the messages of ``gen_ai.prompt`` or ``gen_ai.completion``: flattened, JSON text or plain text."""
+    flattened = [_with_role(item, role) for item in attributes.unflatten(f"{name}.")]
+    return _as_messages(flattened or attributes.json(name), role)
+
+
+def _with_role(item: JsonLike, role: str) -> JsonLike:
+    return {"role": role, **item} if isinstance(item, dict) else item
+
+
+def _as_messages(value: JsonLike, role: str) -> JsonLike:
+    found = to_messages(value)
+    return [text_message(role, found)] if isinstance(found, str) and found else found or None
+
+
+def _content_events(span: DecodedSpan, attributes: Attributes) -> tuple[JsonLike, JsonLike]:
+    """Return the messages in span events, or in Pydantic AI's ``events`` attribute.
+
+    Source: GenAI conventions up to 1.36 (``gen_ai.user.message`` …) and 1.27 (``gen_ai.content.prompt``).
+    """
+    given: list[JsonLike] = []
+    answer: list[JsonLike] = []
+    listed = attributes.json("events")
+    bodies = [(event.name, event.attributes) for event in span.events if event.name.startswith("gen_ai.")]
+    for item in listed if isinstance(listed, list) else []:
+        body = as_mapping(item)
+        bodies.append((as_text(body.get("event.name")), body))
+    for name, body in bodies:
+        if name == "gen_ai.content.prompt":
+            given.extend(_listed(_as_messages(parse_json(body.get("gen_ai.prompt")), "user")))
+        elif name == "gen_ai.content.completion":
+            answer.extend(_listed(_as_messages(parse_json(body.get("gen_ai.completion")), "assistant")))
+        elif role := _CONTENT_EVENTS.get(name):
+            (answer if name == "gen_ai.choice" else given).extend(_listed(to_messages(_event_message(body, role))))
+    return given or None, answer or None
+
+
+def _event_message(body: dict[str, JsonLike], role: str) -> dict[str, JsonLike]:
+    message = as_mapping(body.get("message"))
+    if not message and isinstance(body.get("message"), str):
+        message = {"content": body["message"]}
+    merged: dict[str, JsonLike] = {"role": role, **{key: parse_json(value) for key, value in body.items()}, **message}
+    merged.pop("message", None)
+    if role == "tool" and "tool_call_id" not in merged:
+        merged["tool_call_id"] = merged.get("id")
+    return merged
+
+
+def _listed(value: JsonLike) -> list[JsonLike]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,87 @@
+"""What one dialect says of a span, before it becomes a canonical one. Absent is ``None`` or empty."""
+
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+
+from zirkel.core import SpanKind, Usage
+from zirkel.lib.otlp import JsonLike
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Token counts as most senders report them: details are parts of their totals."""
+
+    input_total: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output_total: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The fields of a span that a dialect fills."""
+
+    kind: SpanKind | None = None
+    operation: str = ""
+    provider: str = ""
+    request_model: str = ""
+    response_model: str = ""
+    parameters: dict[str, JsonLike] = field(default_factory=dict)
+    finish_reason: str = ""
+    is_stream: bool | None = None
+    time_to_first_token_ns: int | None = None
+    counts: Counts = Counts()
+    cost_usd: Decimal | None = None
+    input: JsonLike = None
+    output: JsonLike = None
+    tools: JsonLike = None
+    is_error: bool = False
+    status_message: str = ""
+
+
+_COUNTS = tuple(one.name for one in fields(Counts))
+_FIELDS = tuple(one.name for one in fields(Reading) if one.name not in ("counts", "is_error"))
+
+
+def filled(first: Reading, second: Reading) -> Reading:
+    """Return ``first`` with what it leaves open taken from ``second``."""
+    values = {}
+    for name in _FIELDS:
+        value = getattr(first, name)
+        is_open = value is None or value == "" or value == {}
+        values[name] = getattr(second, name) if is_open else value
+    counts = _filled_counts(first.counts, second.counts)
+    return Reading(counts=counts, is_error=first.is_error or second.is_error, **values)
+
+
+def usage_of(counts: Counts) -> Usage:
+    """Return disjoint buckets: input without what a cache read or wrote, output without reasoning.
+
+    Where the details exceed their total the total cannot contain them (Anthropic's own numbers, Gemini's
+    thoughts), so it is kept as it is. A bucket that was not reported stays ``None``.
+    """
+    cached = (counts.cache_read or 0) + (counts.cache_write or 0)
+    return Usage(
+        input_tokens=_without(counts.input_total, cached),
+        cache_read_tokens=counts.cache_read,
+        cache_write_tokens=counts.cache_write,
+        output_tokens=_without(counts.output_total, counts.reasoning or 0),
+        reasoning_tokens=counts.reasoning,
+    )
+
+
+def _filled_counts(first: Counts, second: Counts) -> Counts:
+    if first == second or second == Counts():
+        return first
+    values = {}
+    for name in _COUNTS:
+        value = getattr(first, name)
+        values[name] = getattr(second, name) if value is None else value
+    return Counts(**values)
+
+
+def _without(total: int | None, part: int) -> int | None:
+    if total is None or part > total:
+        return total
+    return total - part

@@ -1,0 +1,69 @@
+"""Reading traces back."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from zirkel.core import NotFound, Principal, Role, Span
+
+
+class TraceSummary(Protocol):
+    """One line of a list of traces."""
+
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def release(self) -> str: ...
+    @property
+    def arm(self) -> str: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def duration_ns(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def cost_usd(self) -> Decimal | None: ...
+
+
+class TraceReader(Protocol):
+    """Stored traces."""
+
+    def trace(self, project_id: str, trace_id: str) -> Sequence[Span]: ...
+    def list_traces(
+        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
+    ) -> Sequence[TraceSummary]: ...
+    def count_traces(self, project_id: str, since_ns: int = 0) -> int: ...
+
+
+class Traces:
+    """Traces of a project."""
+
+    def __init__(self, telemetry: TraceReader) -> None:
+        self._telemetry = telemetry
+
+    def trace(self, actor: Principal, trace_id: str) -> list[Span]:
+        """Return the spans of a trace by start.
+
+        Raises:
+            NotFound: If none is stored (what was recorded in the last second may still be on its way).
+        """
+        actor.require(Role.READ)
+        spans = self._telemetry.trace(actor.project_id, trace_id.lower())
+        if not spans:
+            raise NotFound(f"trace {trace_id!r} is not stored; what was sent in the last second may be on its way")
+        return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+
+    def recent(self, actor: Principal, service: str = "", limit: int = 50) -> list[TraceSummary]:
+        """Return the newest traces, of one service if it is given."""
+        actor.require(Role.READ)
+        return list(self._telemetry.list_traces(actor.project_id, service=service, limit=min(limit, 1000)))
+
+    def count(self, actor: Principal) -> int:
+        """Return how many traces are stored."""
+        actor.require(Role.READ)
+        return self._telemetry.count_traces(actor.project_id)

@@ -1,0 +1,349 @@
+"""A gateway on a real uvicorn and an upstream on a real server, both in threads of the test's process."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+import pytest
+import uvicorn
+from aiohttp import web
+
+from zirkel.core import Json, Role, Span, SpanKind, SystemClock, decode_spans
+from zirkel.gateway import (
+    Gateway,
+    GatewaySettings,
+    MessageTemplate,
+    ModelPrice,
+    PriceTier,
+    Snapshot,
+    SnapshotArm,
+    SnapshotKey,
+    SnapshotRelease,
+    SnapshotRoute,
+    SnapshotTarget,
+    SnapshotUpstream,
+    create_gateway,
+    hash_key,
+)
+
+PEPPER = b"pepper"
+CREDENTIAL = "sk-upstream-secret-0123456789"
+PRICE = ModelPrice(
+    input=[PriceTier(0, "2.50")],
+    cache_read=[PriceTier(0, "1.25")],
+    output=[PriceTier(0, "10")],
+    reasoning=[PriceTier(0, "10")],
+    digest="p" * 64,
+)
+USAGE = {
+    "prompt_tokens": 42,
+    "completion_tokens": 17,
+    "prompt_tokens_details": {"cached_tokens": 12},
+    "completion_tokens_details": {"reasoning_tokens": 5},
+}
+WORDS = ("Hel", "lo ", "wörld")
+
+
+@dataclass
+class StubUpstream:
+    """Answers by the model's name; see ``_answer``. Remembers what it was asked."""
+
+    port: int = 0
+    requests: list[dict[str, Json]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    was_left: threading.Event = field(default_factory=threading.Event)
+    """The gateway closed the connection while an answer was under way."""
+    is_waiting: threading.Event = field(default_factory=threading.Event)
+    """A ``gated`` answer has come to its gate."""
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body)
+        self.headers.append(dict(request.headers))
+        try:
+            return await self._answer(request, body)
+        except asyncio.CancelledError:
+            self.was_left.set()
+            raise
+
+    async def _answer(self, request: web.Request, body: dict[str, Json]) -> web.StreamResponse:
+        model = cast(str, body["model"])
+        if model.startswith("http-"):
+            return web.json_response({"error": {"message": f"no {CREDENTIAL}"}}, status=int(model[5:9]))
+        if model == "garbage":
+            return web.Response(text="<html>", content_type="text/html")
+        if model == "hangs":
+            await self._gate()
+        if not body.get("stream"):
+            if model == "gated":
+                await self._gate()
+            message = {"role": "assistant", "content": "".join(WORDS)}
+            answer = {"model": f"{model}-0806", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+            return web.json_response(answer | ({} if model == "no-usage" else {"usage": USAGE}))
+        return await self._stream(request, body, model)
+
+    async def _stream(self, request: web.Request, body: dict[str, Json], model: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        transport = request.transport
+        assert transport is not None
+        if model == "breaks-first":
+            transport.abort()
+            return response
+        if model == "error-first":
+            await response.write(b'data: {"error": {"message": "overloaded"}}\n\n')
+            return response
+        for number, word in enumerate(WORDS):
+            if number == 1 and model == "breaks-midway":
+                await response.write(b'data: {"choices": [{"del')
+                await asyncio.sleep(0.05)
+                transport.abort()
+                return response
+            if number == 1 and model == "cut-off":
+                return response
+            if number == 1 and model == "gated":
+                await self._gate()
+            chunk = {"model": f"{model}-0806", "choices": [{"index": 0, "delta": {"content": word}}]}
+            await response.write(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode())
+        await response.write(b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n')
+        if cast(dict[str, Json], body.get("stream_options") or {}).get("include_usage"):
+            await response.write(f"data: {json.dumps({'choices': [], 'usage': USAGE})}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def _gate(self) -> None:
+        self.is_waiting.set()
+        while not self.may_go_on.is_set():
+            await asyncio.sleep(0.005)
+
+    def serve(self, is_up: threading.Event, stop: threading.Event) -> None:
+        asyncio.run(self._serve(is_up, stop))
+
+    async def _serve(self, is_up: threading.Event, stop: threading.Event) -> None:
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_post("/v1/chat/completions", self.answer)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = cast(tuple[str, int], runner.addresses[0])[1]
+        is_up.set()
+        while not stop.is_set():
+            await asyncio.sleep(0.005)
+        await runner.cleanup()
+
+
+@dataclass
+class ListSink:
+    """Keeps what is appended. Waits in ``append`` while ``may_write`` is clear; raises if ``is_full``."""
+
+    payloads: list[bytes] = field(default_factory=list)
+    is_full: bool = False
+    is_asked: threading.Event = field(default_factory=threading.Event)
+    may_write: threading.Event = field(default_factory=threading.Event)
+
+    def append(self, payload: bytes) -> None:
+        self.is_asked.set()
+        self.may_write.wait(10)
+        if self.is_full:
+            raise OSError("disk full")
+        self.payloads.append(payload)
+
+    def calls(self) -> list[list[Span]]:
+        """Return the recorded calls, each as its spans: the call's own first."""
+        return [decode_spans(payload) for payload in self.payloads]
+
+
+@dataclass
+class BoxedSnapshot:
+    """A ``SnapshotSource`` that tests put a snapshot into."""
+
+    snapshot: Snapshot
+
+    def current(self) -> Snapshot:
+        return self.snapshot
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the gateway."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, str]:
+        return cast(dict[str, str], json.loads(self.body)["error"])
+
+    @property
+    def events(self) -> list[bytes]:
+        return [line.removeprefix(b"data: ") for line in self.body.split(b"\n\n") if line]
+
+    @property
+    def text(self) -> str:
+        """The content of a stream."""
+        chunks = [json.loads(event) for event in self.events if event.startswith(b'{"model"')]
+        return "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks)
+
+
+def target(model: str = "good", upstream: str = "stub", parameters: bytes = b"{}") -> SnapshotTarget:
+    return SnapshotTarget(upstream=upstream, model=model, parameters=msgspec.Raw(parameters), price=PRICE)
+
+
+def release(name: str, targets: Sequence[SnapshotTarget], **fields: dict[str, str]) -> SnapshotRelease:
+    return SnapshotRelease(
+        digest=name * 64,
+        service="triage",
+        prompt_name="triage",
+        prompt_version="7",
+        messages=[
+            MessageTemplate("system", "Use {{braces}} as they are.", is_literal=True),
+            MessageTemplate("user", "Sort this: {{ ticket }}"),
+        ],
+        variables=fields.get("variables", {"ticket": "string"}),
+        targets=list(targets),
+    )
+
+
+@dataclass
+class Stage:
+    """Everything a test needs: the gateway, its upstream, its sink, and a client."""
+
+    gateway: Gateway
+    port: int
+    upstream: StubUpstream
+    sink: ListSink
+    source: BoxedSnapshot
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def configure(self, *targets: SnapshotTarget, weight: float = 0.0, unit: str = "user") -> None:
+        """Serve the service ``triage`` by a release of these targets; the candidate's share is ``weight``."""
+        good = list(targets) or [target()]
+        arms = [SnapshotArm("stable", "a" * 64, 1 - weight), SnapshotArm("candidate", "b" * 64, weight)]
+        route = SnapshotRoute("p1", "triage", "production", unit, "salt", arms)
+        self.source.snapshot = Snapshot(
+            version=self.source.snapshot.version + 1,
+            published_ns=1_700_000_000_000_000_000,
+            keys={hash_key(PEPPER, f"{key.label}-key"): key for key in _keys()},
+            upstreams={
+                "p1/stub": SnapshotUpstream("stub", f"http://127.0.0.1:{self.upstream.port}/v1", "sealed"),
+                "p1/dead": SnapshotUpstream("dead", f"http://127.0.0.1:{_closed_port()}/v1", "sealed"),
+                "p1/stand-in": SnapshotUpstream(
+                    "stand-in", f"http://127.0.0.1:{self.upstream.port}/v1", model_override="good"
+                ),
+            },
+            routes={"p1/triage/production": route, "p2/secret/production": route},
+            releases={f"p1/{name * 64}": release(name, good) for name in "ab"},
+            prices={"p1/stub/good": PRICE},
+        )
+
+    def ask(self, body: Json | bytes, *, key: str = "call-key", **headers: str) -> Reply:
+        """Post a chat completion. Header names are given with underscores."""
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send("POST", "/v1/chat/completions", sent, key=key, **headers)
+
+    def ask_service(self, *, key: str = "call-key", stream: bool = False, headers: dict[str, str] | None = None) -> Reply:
+        body = {"model": "service:triage", "zirkel": {"variables": {"ticket": "Ünser"}}, "stream": stream}
+        return self.ask(cast(Json, body), key=key, **(headers or {}))
+
+    def send(self, method: str, path: str, body: bytes = b"", *, key: str = "call-key", **headers: str) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            bearer = {"authorization": f"Bearer {key}"} if key else {}
+            connection.request(method, path, body, bearer | named)
+            response = connection.getresponse()
+            answer = response.read()
+            return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, answer)
+        finally:
+            connection.close()
+
+    def open_stream(self, **headers: str) -> socket.socket:
+        """Ask for a stream of the service over a bare connection and return it."""
+        body = b'{"model": "service:triage", "zirkel": {"variables": {"ticket": "x"}}, "stream": true}'
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).replace("_", "-")
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(body)}\r\n\r\n"
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.sendall(head.encode() + body)
+        return connection
+
+    def only_call(self) -> list[Span]:
+        """Return the spans of the one call that was recorded, the call's own first."""
+        calls = self.sink.calls()
+        assert len(calls) == 1
+        assert [span.kind for span in calls[0]][:1] == [SpanKind.CALL]
+        return calls[0]
+
+
+def _keys() -> list[SnapshotKey]:
+    return [
+        SnapshotKey("k-call", "p1", "call", frozenset({Role.CALL})),
+        SnapshotKey("k-admin", "p1", "admin", frozenset({Role.ADMIN})),
+        SnapshotKey("k-read", "p1", "read", frozenset({Role.READ})),
+        SnapshotKey("k-old", "p1", "old", frozenset({Role.CALL}), expires_ns=1),
+    ]
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return cast(tuple[str, int], probe.getsockname())[1]
+
+
+def _unseal(sealed: str) -> str:
+    assert sealed == "sealed"
+    return CREDENTIAL
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    """Return once ``is_true``; a test that waits in vain fails by assertion."""
+    pause = threading.Event()
+    for _ in range(2000):
+        if is_true():
+            return
+        pause.wait(0.005)
+    raise AssertionError("waited in vain")
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A gateway with the service ``triage`` and short timeouts."""
+    with ExitStack() as stack:
+        upstream = StubUpstream()
+        is_up, stop = threading.Event(), threading.Event()
+        thread = threading.Thread(target=upstream.serve, args=(is_up, stop))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stop.set)
+        assert is_up.wait(10)
+        sink = ListSink()
+        sink.may_write.set()
+        source = BoxedSnapshot(Snapshot(0, 0, {}, {}, {}, {}))
+        settings = GatewaySettings(pepper=PEPPER, max_body_bytes=4 << 20, first_byte_s=0.5, connect_s=2, worker="w1")
+        gateway = create_gateway(settings, source, sink, _unseal, SystemClock())
+        config = uvicorn.Config(
+            gateway, loop="uvloop", http="httptools", lifespan="on", log_level="critical", access_log=False
+        )
+        server = uvicorn.Server(config)
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        runner = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        runner.start()
+        stack.callback(runner.join)
+        stack.callback(setattr, server, "should_exit", True)
+        stack.callback(upstream.may_go_on.set)
+        wait_until(lambda: server.started)
+        stage = Stage(gateway, cast(tuple[str, int], listener.getsockname())[1], upstream, sink, source)
+        stage.configure()
+        yield stage
