@@ -1,1 +1,5 @@
-"""Room: client."""
+"""The SDK: light imports only."""
+
+from zirkel.client.http import Client, Unreachable
+
+__all__ = ["Client", "Unreachable"]

@@ -188,6 +188,18 @@ class Evaluation:
             tx.ledger.append(actor.project_id, actor.label, "gate", payload)
         return GateResult(decision, record, comparison)
 
+    def latest_summary(self, project_id: str, service: str, release: str) -> ExperimentSummary | None:
+        """Return what the newest experiment of a release found, or None if it was never evaluated."""
+        with self._metadata.transaction() as tx:
+            experiments = tx.experiments.list(project_id, service)
+            newest = next((e for e in experiments if e.release == release), None)
+            trials = tx.experiments.trials(project_id, newest.experiment_id) if newest else []
+        if newest is None:
+            return None
+        items = self._releases.dataset(project_id, newest.dataset_digest)
+        evaluators = self._releases.evaluators(project_id, newest.evaluators_digest)
+        return summarise(newest, trials, items, [spec.name for spec in evaluators.evaluator])
+
     def latest_verdict(self, actor: Principal, release: str, environment: str) -> VerdictRecord | None:
         """Return the newest verdict on a release for an environment, or None."""
         actor.require(Role.READ)

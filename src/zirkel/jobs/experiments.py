@@ -36,7 +36,6 @@ class DurableJobs:
             "system_database_url": settings.database_url,
             "application_version": JOBS_VERSION,
             "executor_id": "core",
-            "run_admin_server": False,
             "enable_otlp": False,
             "log_level": "ERROR",
         }

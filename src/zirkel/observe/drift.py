@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zirkel.core import EnvironmentRecord
-from zirkel.observe.ports import TelemetryReader
+from zirkel.observe.ports import Measure, TelemetryReader
 from zirkel.stats import DriftState, ks_drift
 
 DAY_NS = 86_400 * 10**9
-MEASURES = ("input_length", "output_length", "latency_ms")
+MEASURES: tuple[Measure, ...] = ("input_length", "output_length", "latency_ms")
 REFERENCE_DAYS = 7
 MINIMUM = 100
 """Values on either side below which nothing is said."""
@@ -47,7 +47,7 @@ def check_drift(
 
 
 def _check(
-    telemetry: TelemetryReader, project_id: str, service: str, measure: str, since_ns: int, now_ns: int
+    telemetry: TelemetryReader, project_id: str, service: str, measure: Measure, since_ns: int, now_ns: int
 ) -> DriftAnswer:
     split_ns = now_ns - DAY_NS
     reference = telemetry.measure_values(project_id, service, measure, min(since_ns, split_ns), split_ns, LIMIT)

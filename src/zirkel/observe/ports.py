@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol
 
 from zirkel.core import EnvironmentRecord, Json, ReleaseRecord, ServiceRecord, VerdictRecord
+
+Measure = Literal["input_length", "output_length", "latency_ms"]
+"""Characters of the input, characters of the output, milliseconds of the whole call."""
 
 
 class ArmUsage(Protocol):
@@ -20,7 +23,7 @@ class ArmUsage(Protocol):
     @property
     def errors(self) -> int: ...
     @property
-    def fallbacks(self) -> int: ...
+    def fallback_answers(self) -> int: ...
     @property
     def cost_usd(self) -> Decimal: ...
     @property
@@ -30,9 +33,9 @@ class ArmUsage(Protocol):
     @property
     def output_tokens(self) -> int: ...
     @property
-    def latency_p50_ms(self) -> float | None: ...
+    def latency_p50_ms(self) -> float: ...
     @property
-    def latency_p95_ms(self) -> float | None: ...
+    def latency_p95_ms(self) -> float: ...
     @property
     def ttft_p50_ms(self) -> float | None: ...
 
@@ -45,7 +48,7 @@ class TelemetryReader(Protocol):
     ) -> Sequence[ArmUsage]: ...
 
     def measure_values(
-        self, project_id: str, service: str, measure: str, since_ns: int, until_ns: int, limit: int
+        self, project_id: str, service: str, measure: Measure, since_ns: int, until_ns: int, limit: int
     ) -> Sequence[float]: ...
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from genai_prices import data_snapshot
 from genai_prices.types import TieredPrices
 
-from zirkel.core import PriceSpec, PricesSpec, digest
+from zirkel.core import Json, PriceSpec, PricesSpec, digest
 
 BUCKETS = ("input", "cache_read", "cache_write", "output", "reasoning")
 
@@ -63,7 +63,7 @@ def common_prices(model: str, now: datetime) -> ModelPrices | None:
         "reasoning": _common_tiers(price.output_mtok),
     }
     known = {bucket: tiers for bucket, tiers in found.items() if tiers}
-    values = [[bucket, [[t.from_input_tokens, str(t.usd_per_million)] for t in known[bucket]]] for bucket in known]
+    values: Json = {b: [[t.from_input_tokens, str(t.usd_per_million)] for t in tiers] for b, tiers in known.items()}
     return ModelPrices(known, digest([model, values]))
 
 

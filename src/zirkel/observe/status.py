@@ -42,14 +42,15 @@ class ArmCost:
     release: str
     requests: int
     errors: int
-    fallbacks: int
+    fallback_answers: int
+    """Requests that a fallback of the chain answered."""
     cost_usd: Decimal
     unknown_costs: int
     """Answers whose price is unknown; the sum is without them."""
     input_tokens: int
     output_tokens: int
-    latency_p50_ms: float | None
-    latency_p95_ms: float | None
+    latency_p50_ms: float
+    latency_p95_ms: float
     ttft_p50_ms: float | None
 
 
@@ -150,7 +151,7 @@ def _cost(environment: str, usage: ArmUsage) -> ArmCost:
         release=usage.release,
         requests=usage.requests,
         errors=usage.errors,
-        fallbacks=usage.fallbacks,
+        fallback_answers=usage.fallback_answers,
         cost_usd=usage.cost_usd,
         unknown_costs=usage.unknown_costs,
         input_tokens=usage.input_tokens,

@@ -58,6 +58,7 @@ class StubUpstream:
     port: int = 0
     requests: list[dict[str, Json]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    used: list[asyncio.Transport] = field(default_factory=list)
     was_left: threading.Event = field(default_factory=threading.Event)
     """The gateway closed the connection while an answer was under way."""
     is_waiting: threading.Event = field(default_factory=threading.Event)
@@ -80,6 +81,11 @@ class StubUpstream:
             return web.json_response({"error": {"message": f"no {CREDENTIAL}"}}, status=int(model[5:9]))
         if model == "garbage":
             return web.Response(text="<html>", content_type="text/html")
+        if model in ("aborts", "aborts-when-reused"):
+            assert request.transport is not None
+            if model == "aborts" or request.transport in self.used:
+                request.transport.abort()
+            self.used.append(request.transport)
         if model == "hangs":
             await self._gate()
         if not body.get("stream"):
@@ -121,8 +127,7 @@ class StubUpstream:
 
     async def _gate(self) -> None:
         self.is_waiting.set()
-        while not self.may_go_on.is_set():
-            await asyncio.sleep(0.005)
+        await _wait(self.may_go_on)
 
     def serve(self, is_up: threading.Event, stop: threading.Event) -> None:
         asyncio.run(self._serve(is_up, stop))
@@ -136,9 +141,13 @@ class StubUpstream:
         await site.start()
         self.port = cast(tuple[str, int], runner.addresses[0])[1]
         is_up.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.005)
+        await _wait(stop)
         await runner.cleanup()
+
+
+async def _wait(event: threading.Event) -> None:
+    while not event.is_set():  # noqa: ASYNC110 (the event is another thread's; an executor could not be cancelled)
+        await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -254,7 +263,9 @@ class Stage:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.send("POST", "/v1/chat/completions", sent, key=key, **headers)
 
-    def ask_service(self, *, key: str = "call-key", stream: bool = False, headers: dict[str, str] | None = None) -> Reply:
+    def ask_service(
+        self, *, key: str = "call-key", stream: bool = False, headers: dict[str, str] | None = None
+    ) -> Reply:
         body = {"model": "service:triage", "zirkel": {"variables": {"ticket": "Ünser"}}, "stream": stream}
         return self.ask(cast(Json, body), key=key, **(headers or {}))
 
@@ -270,9 +281,10 @@ class Stage:
         finally:
             connection.close()
 
-    def open_stream(self, **headers: str) -> socket.socket:
-        """Ask for a stream of the service over a bare connection and return it."""
-        body = b'{"model": "service:triage", "zirkel": {"variables": {"ticket": "x"}}, "stream": true}'
+    def open_call(self, *, is_stream: bool = True, **headers: str) -> socket.socket:
+        """Call the service over a bare connection and return it."""
+        asked = {"model": "service:triage", "zirkel": {"variables": {"ticket": "x"}}, "stream": is_stream}
+        body = json.dumps(asked).encode()
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).replace("_", "-")
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(body)}\r\n\r\n"
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)

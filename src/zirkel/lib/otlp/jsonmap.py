@@ -47,6 +47,10 @@ def _read_span(
     name = _string(span, "name")
     trace_id, span_id = _hex(span, "traceId"), _hex(span, "spanId")
     parent_span_id = root_if_zero(_hex(span, "parentSpanId"))
+    problem = id_problem(name, trace_id, span_id, parent_span_id)
+    if problem:
+        collector.reject(problem)
+        return
     status = _object(span, "status")
     decoded = DecodedSpan(
         trace_id=trace_id,
@@ -67,11 +71,7 @@ def _read_span(
         scope_name=_string(scope, "name"),
         scope_version=_string(scope, "version"),
     )
-    problem = id_problem(name, trace_id, span_id, parent_span_id)
-    if problem:
-        collector.reject(problem)
-    else:
-        collector.take(decoded)
+    collector.take(decoded)
 
 
 def _event(event: dict[str, object]) -> DecodedEvent:

@@ -1,5 +1,7 @@
 """MLflow's own span attributes, every one of which is JSON text (a string is sent with its quotes)."""
 
+import math
+
 from zirkel.core import SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
 from zirkel.observe.normalise.attributes import Attributes, as_count, as_mapping, as_text, as_usd, parse_json
@@ -55,7 +57,7 @@ def read(span: DecodedSpan, attributes: Attributes) -> Reading:  # noqa: ARG001 
         provider=attributes.text("mlflow.llm.provider") or provider_of_model(response_model or request_model),
         request_model=request_model,
         response_model=response_model,
-        parameters={name: parse_number(value) for name in _PARAMETERS if (value := attributes.raw(name)) is not None},
+        parameters={name: _parse_number(value) for name in _PARAMETERS if (value := attributes.raw(name)) is not None},
         finish_reason=_finish_reason(answer),
         is_stream=attributes.flag("stream"),
         counts=_counts(attributes.mapping("mlflow.chat.tokenUsage")),
@@ -66,8 +68,8 @@ def read(span: DecodedSpan, attributes: Attributes) -> Reading:  # noqa: ARG001 
     )
 
 
-def parse_number(value: JsonLike) -> JsonLike:
-    """Return the JSON value of a bare attribute: MLflow writes 0.2 as the text ``0.2``."""
+def _parse_number(value: JsonLike) -> JsonLike:
+    # MLflow writes 0.2 as the text "0.2".
     if isinstance(value, str):
         number = _number(value)
         return parse_json(value) if number is None else number
@@ -76,9 +78,10 @@ def parse_number(value: JsonLike) -> JsonLike:
 
 def _number(text: str) -> int | float | None:
     try:
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
+        number = int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _counts(usage: dict[str, JsonLike]) -> Counts:

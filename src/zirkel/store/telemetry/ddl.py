@@ -4,7 +4,7 @@ SCHEMA_VERSION_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_version
 (
     version UInt32,
-    applied_ns Int64
+    applied_at DateTime('UTC') DEFAULT now('UTC')
 )
 ENGINE = MergeTree
 ORDER BY version
@@ -75,6 +75,8 @@ CREATE TABLE IF NOT EXISTS spans
     day Date MATERIALIZED toDate(fromUnixTimestamp64Nano(start_ns, 'UTC')),
     input_length UInt64 MATERIALIZED lengthUTF8(input) CODEC(ZSTD(1)),
     output_length UInt64 MATERIALIZED lengthUTF8(output) CODEC(ZSTD(1)),
+    is_call Bool ALIAS kind = 'call',
+    is_model Bool ALIAS kind IN ('chat', 'completion', 'embedding'),
     INDEX by_trace trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_experiment experiment_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1,

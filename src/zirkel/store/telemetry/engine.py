@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -111,7 +112,9 @@ class Engine:
             Overloaded: If it does not answer.
         """
         try:
-            client = clickhouse_connect.get_client(dsn=url, settings=dict(_SESSION_SETTINGS), autogenerate_session_id=False)
+            client = clickhouse_connect.get_client(
+                dsn=url, settings=dict(_SESSION_SETTINGS), autogenerate_session_id=False
+            )
         except OperationalError as error:
             raise Overloaded(f"the ClickHouse server does not answer: {error}") from error
         return cls(cast(_Client, client), None)
@@ -157,28 +160,18 @@ class Engine:
         finally:
             file.unlink(missing_ok=True)
 
-    def _running(self) -> "_Running":
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Hold the engine for one statement, and say in Zirkel's words what passes by itself."""
         if os.getpid() != self._process_id:
             raise RuntimeError("the telemetry store was opened before a fork: open it in the process that uses it")
-        return _Running(self._lock)
-
-
-class _Running:
-    """Holds the engine for one statement, and says in Zirkel's words what went wrong with it."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._lock.release()
-        is_passing = isinstance(error, OperationalError) or (
-            isinstance(error, DatabaseError) and getattr(error, "code", None) in _PASSING_CODES
-        )
-        if is_passing:
-            raise Overloaded(f"the telemetry store cannot take this now; try again: {error}") from error
+        with self._lock:
+            try:
+                yield
+            except DatabaseError as error:
+                if isinstance(error, OperationalError) or error.code in _PASSING_CODES:
+                    raise Overloaded(f"the telemetry store cannot take this now; try again: {error}") from error
+                raise
 
 
 def _insert_file(path: Path) -> Path:

@@ -1,0 +1,83 @@
+"""The loop over one service: experiments, gates, shipping."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict
+
+from zirkel.api.rest.wire import json_response
+from zirkel.api.services import Services
+from zirkel.core import Principal
+from zirkel.evaluate import comparison_report
+from zirkel.ship import DEFAULT_WEIGHT, ShipOrder
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExperimentBody(_Body):
+    """Which release to run, how often per item."""
+
+    release: str = "candidate"
+    trials: int = 2
+
+
+class GateBody(_Body):
+    """Which release to decide on."""
+
+    release: str = "candidate"
+
+
+class ShipBody(_Body):
+    """What to ship where."""
+
+    release: str = "candidate"
+    environment: str = "production"
+    weight: float = DEFAULT_WEIGHT
+    break_glass: str = ""
+
+
+class MoveBody(_Body):
+    """Which environment to move."""
+
+    environment: str = "production"
+
+
+def loop_router(services: Services, principal: Callable[..., Principal]) -> APIRouter:
+    """Return the routes that move a service round the loop."""
+    router = APIRouter(prefix="/api/v1", tags=["loop"])
+    actor = Depends(principal)
+
+    @router.post("/services/{service}/experiments", summary="Run candidate and baseline over the data set")
+    def start_experiments(service: str, body: ExperimentBody, who: Principal = actor) -> Response:
+        return json_response(services.evaluation.start(who, service, body.release, body.trials), 202)
+
+    @router.get("/experiments/{experiment_id}", summary="How far an experiment is")
+    def experiment(experiment_id: str, who: Principal = actor) -> Response:
+        return json_response(services.evaluation.progress(who, experiment_id))
+
+    @router.get("/services/{service}/comparison", summary="Scores and paired differences of the newest experiment")
+    def comparison(service: str, release: str = "candidate", who: Principal = actor) -> Response:
+        found = services.evaluation.compare(who, service, release)
+        return json_response(comparison_report(found.candidate, found.baseline, found.paired))
+
+    @router.post("/services/{service}/gate", summary="Let the release's gate decide")
+    def gate(service: str, body: GateBody, who: Principal = actor) -> Response:
+        result = services.evaluation.gate(who, service, body.release)
+        return json_response({"decision": result.decision, "record": result.record})
+
+    @router.post("/services/{service}/ship", summary="Start a rollout")
+    def ship(service: str, body: ShipBody, who: Principal = actor) -> Response:
+        order = ShipOrder(service, body.release, body.environment, body.weight, body.break_glass)
+        return json_response(services.shipping.ship(who, order))
+
+    @router.post("/services/{service}/promote", summary="Make the rollout's candidate stable")
+    def promote(service: str, body: MoveBody, who: Principal = actor) -> Response:
+        return json_response(services.shipping.promote(who, service, body.environment))
+
+    @router.post("/services/{service}/rollback", summary="Return to the previous release")
+    def roll_back(service: str, body: MoveBody, who: Principal = actor) -> Response:
+        return json_response(services.shipping.roll_back(who, service, body.environment))
+
+    return router

@@ -1,0 +1,39 @@
+"""Traces and evidence."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Depends, Response
+
+from zirkel.api.rest.wire import json_response
+from zirkel.api.services import Services
+from zirkel.core import Principal, encode_pack
+
+
+def observe_router(services: Services, principal: Callable[..., Principal]) -> APIRouter:
+    """Return the routes for traces and the ledger."""
+    router = APIRouter(prefix="/api/v1", tags=["observe"])
+    actor = Depends(principal)
+
+    @router.get("/traces", summary="The newest traces")
+    def list_traces(service: str = "", limit: int = 50, who: Principal = actor) -> Response:
+        return json_response(
+            {"traces": services.traces.recent(who, service, limit), "total": services.traces.count(who)}
+        )
+
+    @router.get("/traces/{trace_id}", summary="All spans of a trace")
+    def trace(trace_id: str, who: Principal = actor) -> Response:
+        return json_response(services.traces.trace(who, trace_id))
+
+    @router.get("/evidence", summary="Ledger entries in order")
+    def entries(after: int = 0, limit: int = 100, who: Principal = actor) -> Response:
+        return json_response(services.evidence.entries(who, after, min(limit, 1000)))
+
+    @router.get("/evidence/pack", summary="The whole ledger as a pack that is checked offline")
+    def pack(who: Principal = actor) -> Response:
+        return Response(encode_pack(services.evidence.export(who)), media_type="application/jsonl")
+
+    @router.get("/health", summary="The core's own state")
+    def health(who: Principal = actor) -> Response:  # noqa: ARG001 (only known callers may look)
+        return json_response(services.health.report())
+
+    return router

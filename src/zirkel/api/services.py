@@ -1,0 +1,33 @@
+"""What the faces call: one method per request."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from zirkel.evaluate import Evaluation
+from zirkel.govern import Access, Evidence
+from zirkel.observe import Intake, Status, Traces
+from zirkel.ship import Shipping
+from zirkel.version import Registry
+
+
+class Health(Protocol):
+    """The process's own state."""
+
+    def report(self) -> dict[str, int | str]:
+        """Return plain facts: version, spool backlog, counters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every service of the core."""
+
+    access: Access
+    registry: Registry
+    evaluation: Evaluation
+    shipping: Shipping
+    status: Status
+    traces: Traces
+    intake: Intake
+    evidence: Evidence
+    health: Health

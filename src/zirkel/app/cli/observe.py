@@ -1,0 +1,109 @@
+"""``status`` and ``traces``."""
+
+from typing import Annotated, cast
+
+import typer
+
+from zirkel.app.cli.evaluate import Service
+from zirkel.app.cli.output import AsJson, connect, number, print_json, say, short
+from zirkel.core import Json, iso_utc
+
+Object = dict[str, Json]
+
+
+def status(service: Service, as_json: AsJson = False) -> None:
+    """Answer the four questions: which version runs, how good is it, what does it cost, does it drift?"""
+    with connect() as client:
+        answer = client.get(f"/api/v1/services/{service}/status")
+    if as_json:
+        print_json(answer)
+    else:
+        print_status(answer)
+
+
+def traces(
+    service: Annotated[str, typer.Argument(help="Only this service's.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 20,
+    trace_id: Annotated[str, typer.Option("--id", help="Show this trace's spans.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the newest traces, or the spans of one."""
+    with connect() as client:
+        if trace_id:
+            spans = client.get_list(f"/api/v1/traces/{trace_id}")
+            print_json(spans) if as_json else _print_spans(spans)
+            return
+        found = client.get("/api/v1/traces", {"service": service, "limit": limit})
+    if as_json:
+        print_json(found)
+        return
+    for trace in cast("list[Object]", found["traces"]):
+        duration_ms = cast(int, trace["duration_ns"]) / 1e6
+        where = f"{trace['service'] or '-'} {trace['arm'] or '-'}"
+        cost = trace["cost_usd"] if trace["cost_usd"] is not None else "-"
+        start = iso_utc(cast(int, trace["start_ns"]))
+        say(f"{start}  {trace['trace_id']}  {where:<28} {trace['status']:<6} {duration_ms:8.1f} ms  {cost} USD")
+    say(f"{found['total']} traces in all")
+
+
+def print_status(answer: Object) -> None:
+    """Print the four answers."""
+    say(f"{answer['service']}: {answer['description']}")
+    say("1. Which version is running?")
+    environments = cast("list[Object]", answer["running"])
+    for environment in environments:
+        for arm in cast("list[Object]", environment["arms"]):
+            say(
+                f"   {environment['environment']}: {arm['name']} = release {arm['release_number']} "
+                f"({short(arm['release'])}) for {cast(float, arm['weight']):.0%} of the units since {arm['since']}, "
+                f"by {arm['by']}; gate: {arm['verdict'] or 'never asked'}"
+            )
+    if not environments:
+        say("   nothing was shipped yet; next: zirkel eval, zirkel gate, zirkel ship")
+    say("2. How good is it?")
+    quality = cast("dict[str, Object]", answer["quality"])
+    for release, found in quality.items():
+        for metric, value in cast("dict[str, Object]", found["metrics"]).items():
+            interval = cast("Object | None", value["interval"])
+            shown = (
+                f"{number(interval['estimate'])} ({number(interval['low'])} to {number(interval['high'])})"
+                if interval
+                else "too few items"
+            )
+            say(f"   release {short(release)}: {metric} {shown}, {found['items']} items x {found['trials']}")
+    if not quality:
+        say("   not evaluated yet; next: zirkel eval")
+    say(f"3. What does it cost? (last {answer['cost_window_hours']} h)")
+    for line in cast("list[Object]", answer["cost"]):
+        unknown = f", {line['unknown_costs']} of unknown price" if line["unknown_costs"] else ""
+        say(
+            f"   {line['environment']} {line['arm']} {short(line['release'])}: {line['requests']} requests, "
+            f"{line['cost_usd']} USD{unknown}, {line['errors']} errors, {line['fallback_answers']} by fallback, "
+            f"p50 {number(line['latency_p50_ms'], 0)} ms, p95 {number(line['latency_p95_ms'], 0)} ms"
+        )
+    if not answer["cost"]:
+        say("   no requests yet")
+    say("4. Does it drift?")
+    for check in cast("list[Object]", answer["drift"]):
+        say(f"   {check['measure']}: {_drift(check)}")
+    if not answer["drift"]:
+        say("   nothing is live yet")
+
+
+def _drift(check: Object) -> str:
+    if check["state"] == "not_enough_data":
+        return (
+            f"not enough data: {check['n_reference']} before and {check['n_current']} now, "
+            f"{check['n_needed']} needed on each side"
+        )
+    word = "drifted" if check["state"] == "drift" else "no drift"
+    return f"{word} (p {number(check['p_value'], 4)}, shift of {number(check['effect'], 2)} standard deviations)"
+
+
+def _print_spans(spans: list[Object]) -> None:
+    for span in spans:
+        duration_ms = (cast(int, span["end_ns"]) - cast(int, span["start_ns"])) / 1e6
+        indent = "  " if span.get("parent_span_id") else ""
+        say(
+            f"{indent}{span.get('kind', 'span'):<10} {span['name']}  {span.get('status', 'unset')}  {duration_ms:.1f} ms"
+        )

@@ -1,0 +1,73 @@
+"""What the telemetry store answers with."""
+
+from decimal import Decimal
+
+import msgspec
+
+from zirkel.core import Usage
+
+
+class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One trace of a list."""
+
+    trace_id: str
+    name: str
+    """Name of the root span, or of the earliest one while the root is not there."""
+    service: str
+    release: str
+    arm: str
+    start_ns: int
+    duration_ns: int
+    """From the earliest start to the latest end."""
+    status: str
+    """The root's: ``unset``, ``ok`` or ``error``."""
+    cost_usd: Decimal | None
+    """Sum of the known costs of leaf model spans; ``None`` if none is known."""
+    unknown_costs: int
+    """Leaf model spans whose cost is unknown, and which ``cost_usd`` therefore lacks."""
+    spans: int
+
+
+class ArmUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm of one release did in a window, experiments left out."""
+
+    release: str
+    arm: str
+    requests: int
+    errors: int
+    """Requests whose status is ``error``."""
+    fallback_answers: int
+    """Requests that were answered (not in error) by another target than the primary."""
+    cost_usd: Decimal
+    """Sum of the known costs."""
+    unknown_costs: int
+    """Model spans whose cost is unknown, and which ``cost_usd`` therefore lacks."""
+    input_tokens: int
+    """Known input tokens, those read from and written to a cache included."""
+    output_tokens: int
+    """Known output tokens, reasoning included."""
+    latency_p50_ms: float
+    latency_p95_ms: float
+    ttft_p50_ms: float | None
+    """Median time to the first token; ``None`` if no request reported one."""
+    first_ns: int
+    """Start of the first request in the window."""
+    last_ns: int
+    """Start of the last request in the window."""
+
+
+class ExperimentAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one trial of one item of an experiment."""
+
+    item_id: str
+    trial: int
+    release: str
+    output: str
+    status: str
+    error_type: str
+    cost_usd: Decimal | None
+    """Cost of all attempts; ``None`` if any of them is unknown."""
+    usage: Usage
+    """Sum of all attempts; a bucket that no attempt reported is ``None``."""
+    trace_id: str
+    duration_ns: int

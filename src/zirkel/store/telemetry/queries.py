@@ -1,0 +1,217 @@
+"""Every question asked of the telemetry store, as ClickHouse SQL with bind parameters.
+
+Spans may be there twice: one that was sent again replaces the first only when ClickHouse merges. ``FINAL`` counts each
+once, whatever has been merged; it is left out only where twice is the same as once. ``day`` is in each window because
+the order key has it.
+"""
+
+TABLE_EXISTS = "SELECT count() AS value FROM system.tables WHERE database = currentDatabase() AND name = {name:String}"
+
+RECORD_SCHEMA_VERSION = "INSERT INTO schema_version (version) VALUES ({version})"
+
+SCHEMA_VERSION = "SELECT toUInt32(max(version)) AS value FROM schema_version"
+
+TRACE = """
+SELECT {columns}
+FROM spans
+WHERE project_id = {{project_id:String}} AND trace_id = {{trace_id:String}}
+ORDER BY received_ns DESC
+LIMIT 1 BY span_id
+"""
+"""The newest version of each span of a trace; ``columns`` are the fields of ``Span``."""
+
+NEWEST_TRACES = """
+SELECT trace_id AS value
+FROM spans
+WHERE project_id = {project_id:String}
+    AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+    AND start_ns >= {since_ns:Int64}
+    AND ({service:String} = '' OR service = {service:String})
+GROUP BY trace_id
+ORDER BY min(start_ns) DESC, trace_id
+LIMIT {limit:UInt32}
+"""
+
+TRACE_SUMMARIES = """
+SELECT
+    trace_id,
+    root_name AS name,
+    first_service AS service,
+    first_release AS release,
+    first_arm AS arm,
+    first_ns AS start_ns,
+    last_ns - first_ns AS duration_ns,
+    root_status AS status,
+    known_cost AS cost_usd,
+    unknown_costs,
+    spans
+FROM
+(
+    SELECT
+        trace_id,
+        argMin(name, (parent_span_id != '', start_ns, span_id)) AS root_name,
+        argMin(status, (parent_span_id != '', start_ns, span_id)) AS root_status,
+        argMinIf(service, (start_ns, span_id), service != '') AS first_service,
+        argMinIf(release, (start_ns, span_id), release != '') AS first_release,
+        argMinIf(arm, (start_ns, span_id), arm != '') AS first_arm,
+        min(start_ns) AS first_ns,
+        max(end_ns) AS last_ns,
+        sumIf(cost_usd, is_leaf) AS known_cost,
+        countIf(cost_usd IS NULL AND is_leaf) AS unknown_costs,
+        count() AS spans
+    FROM
+    (
+        SELECT
+            trace_id, span_id, parent_span_id, name, status, service, release, arm, start_ns, end_ns, cost_usd,
+            is_model AND (trace_id, span_id) NOT IN
+            (
+                SELECT trace_id, parent_span_id
+                FROM spans
+                WHERE project_id = {project_id:String}
+                    AND trace_id IN {trace_ids:Array(String)}
+                    AND (is_model OR is_call)
+            ) AS is_leaf
+        FROM spans FINAL
+        WHERE project_id = {project_id:String} AND trace_id IN {trace_ids:Array(String)}
+    )
+    GROUP BY trace_id
+)
+ORDER BY start_ns DESC, trace_id
+"""
+"""A model span that caused another one, itself or through the gateway, is no leaf: the other has the cost."""
+
+SERVICE_USAGE = """
+SELECT
+    call_release AS release,
+    call_arm AS arm,
+    count() AS requests,
+    countIf(is_error) AS errors,
+    countIf(NOT is_error AND last_attempt > 0) AS fallback_answers,
+    toString(sum(call_cost_usd)) AS cost_usd,
+    sum(call_unknown_costs) AS unknown_costs,
+    sum(call_input_tokens) AS input_tokens,
+    sum(call_output_tokens) AS output_tokens,
+    quantileExactInclusive(0.5)(latency_ns) / 1e6 AS latency_p50_ms,
+    quantileExactInclusive(0.95)(latency_ns) / 1e6 AS latency_p95_ms,
+    quantileExactInclusive(0.5)(ttft_ns) / 1e6 AS ttft_p50_ms,
+    min(call_start_ns) AS first_ns,
+    max(call_start_ns) AS last_ns
+FROM
+(
+    SELECT
+        anyIf(release, is_call) AS call_release,
+        anyIf(arm, is_call) AS call_arm,
+        countIf(is_call AND status = 'error') > 0 AS is_error,
+        max(attempt) AS last_attempt,
+        sumIf(assumeNotNull(cost_usd), is_model AND cost_usd IS NOT NULL) AS call_cost_usd,
+        countIf(is_model AND cost_usd IS NULL) AS call_unknown_costs,
+        sumIf(
+            ifNull(usage.input_tokens, 0) + ifNull(usage.cache_read_tokens, 0) + ifNull(usage.cache_write_tokens, 0),
+            is_model
+        ) AS call_input_tokens,
+        sumIf(ifNull(usage.output_tokens, 0) + ifNull(usage.reasoning_tokens, 0), is_model) AS call_output_tokens,
+        anyIf(end_ns - start_ns, is_call) AS latency_ns,
+        coalesce(anyIf(time_to_first_token_ns, is_call), min(time_to_first_token_ns)) AS ttft_ns,
+        minIf(start_ns, is_call) AS call_start_ns
+    FROM spans FINAL
+    WHERE project_id = {project_id:String}
+        AND service = {service:String}
+        AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+        AND day <= toDate(fromUnixTimestamp64Nano({scan_until_ns:Int64}, 'UTC'))
+        AND start_ns >= {since_ns:Int64}
+        AND start_ns < {scan_until_ns:Int64}
+        AND ((is_call AND environment = {environment:String} AND experiment_id = '') OR is_model)
+    GROUP BY trace_id, if(is_call, span_id, parent_span_id)
+    HAVING countIf(is_call AND start_ns < {until_ns:Int64}) > 0
+)
+GROUP BY release, arm
+ORDER BY first_ns, release, arm
+"""
+"""Per call with its attempts first, then per release and arm. Attempts may start after the window that has the call."""
+
+EXPERIMENT_ANSWERS = """
+SELECT
+    call_item_id AS item_id,
+    ifNull(call_trial, 0) AS trial,
+    call_release AS release,
+    call_output AS output,
+    call_status AS status,
+    call_error_type AS error_type,
+    if(unknown_costs > 0, NULL, cost) AS cost_usd,
+    call_usage AS usage,
+    trace_id,
+    duration_ns
+FROM
+(
+    SELECT
+        trace_id,
+        anyIf(item_id, is_call) AS call_item_id,
+        anyIf(trial, is_call) AS call_trial,
+        anyIf(release, is_call) AS call_release,
+        anyIf(output, is_call) AS call_output,
+        anyIf(status, is_call) AS call_status,
+        anyIf(error_type, is_call) AS call_error_type,
+        anyIf(start_ns, is_call) AS call_start_ns,
+        anyIf(end_ns - start_ns, is_call) AS duration_ns,
+        if(countIf(is_model) = 0, anyIf(cost_usd, is_call), sumIf(cost_usd, is_model)) AS cost,
+        countIf(is_model AND cost_usd IS NULL) AS unknown_costs,
+        if(
+            countIf(is_model) = 0,
+            anyIf(usage, is_call),
+            CAST(
+                (
+                    sumIf(usage.input_tokens, is_model),
+                    sumIf(usage.cache_read_tokens, is_model),
+                    sumIf(usage.cache_write_tokens, is_model),
+                    sumIf(usage.output_tokens, is_model),
+                    sumIf(usage.reasoning_tokens, is_model),
+                    maxIf(usage.is_estimated, is_model)
+                ),
+                'Tuple(input_tokens Nullable(Int64), cache_read_tokens Nullable(Int64),
+                    cache_write_tokens Nullable(Int64), output_tokens Nullable(Int64),
+                    reasoning_tokens Nullable(Int64), is_estimated Bool)'
+            )
+        ) AS call_usage
+    FROM spans FINAL
+    WHERE project_id = {project_id:String} AND experiment_id = {experiment_id:String} AND (is_model OR is_call)
+    GROUP BY trace_id, if(is_call, span_id, parent_span_id)
+    HAVING countIf(is_call) > 0
+)
+ORDER BY item_id, trial, status = 'error', call_start_ns DESC, trace_id
+LIMIT 1 BY item_id, trial
+"""
+"""One answer per trial of an item: of several, the newest that is not an error."""
+
+MEASURES = {
+    "input_length": "toFloat64(input_length)",
+    "output_length": "toFloat64(output_length)",
+    "latency_ms": "(end_ns - start_ns) / 1e6",
+}
+
+MEASURE_VALUES = """
+SELECT {measure} AS value
+FROM spans FINAL
+WHERE project_id = {{project_id:String}}
+    AND service = {{service:String}}
+    AND day >= toDate(fromUnixTimestamp64Nano({{since_ns:Int64}}, 'UTC'))
+    AND day <= toDate(fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC'))
+    AND start_ns >= {{since_ns:Int64}}
+    AND start_ns < {{until_ns:Int64}}
+    AND is_call
+    AND experiment_id = ''
+    AND ({{environment:String}} = '' OR environment = {{environment:String}})
+    AND ({{measure:String}} != 'output_length' OR status != 'error')
+ORDER BY start_ns DESC, trace_id, span_id
+LIMIT {{limit:UInt32}}
+"""
+"""``measure`` is one of ``MEASURES``. A call in error has no output, which is not the same as one of length 0."""
+
+COUNT_SPANS = "SELECT count() AS value FROM spans FINAL WHERE project_id = {project_id:String}"
+
+COUNT_TRACES = """
+SELECT uniqExact(trace_id) AS value
+FROM spans
+WHERE project_id = {project_id:String}
+    AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+    AND start_ns >= {since_ns:Int64}
+"""
