@@ -106,6 +106,12 @@ def read_variable(name: str) -> str:
     return os.environ.get(name, "")  # noqa: TID251 (the one place)
 
 
+def clean_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a command of ours: this one's without Zirkel's settings, but with ``changes``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251 (as above)
+    return {**kept, **changes}
+
+
 def process_environment(config: Config) -> dict[str, str]:
     """Return the environment for a process of ours: this one's, with ``config`` spelt out."""
     settings = {f"{PREFIX}{name.upper()}": str(value) for name, value in dataclasses.asdict(config).items()}

@@ -74,7 +74,7 @@ async def _serve(app: ASGIApp, sockets: list[socket.socket]) -> None:
         loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan="auto",
+        lifespan="on",
         access_log=False,
         log_level="warning",
         proxy_headers=False,

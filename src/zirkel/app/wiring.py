@@ -1,5 +1,6 @@
 """The only joint: stores, services and faces put together; the type checker proves that each fits its port."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -107,10 +108,18 @@ class SpooledAnswers:
         self._ingest.drain()
         answers = self._telemetry.experiment_answers(project_id, experiment_id)
         return {
-            answer.trace_id: Answer(answer.output, cost_usd=answer.cost_usd, duration_ms=answer.duration_ns / 1e6)
+            answer.trace_id: Answer(
+                _text(answer.output), cost_usd=answer.cost_usd, duration_ms=answer.duration_ns / 1e6
+            )
             for answer in answers
             if answer.status != "error"
         }
+
+
+def _text(output: str) -> str:
+    """Return an answer's text: the gateway records it as JSON text, a string for a pure text answer."""
+    message = json.loads(output) if output else ""
+    return message if isinstance(message, str) else str(message.get("content") or "")
 
 
 class OfflineQuality:

@@ -93,6 +93,9 @@ class AiohttpUpstream:
                 if not seen.is_reused:
                     raise
                 return await self._send(url, headers, body, seen)
+        except (ValueError, aiohttp.NonHttpUrlClientError) as error:
+            # The error may quote the address or the credential, so its text goes nowhere.
+            raise UpstreamBroken("malformed", "its address or credential is malformed") from error
         except (aiohttp.ClientError, OSError) as error:
             raise _broken(error) from error
 
@@ -117,6 +120,4 @@ def _broken(error: Exception) -> UpstreamBroken:
         return UpstreamBroken("timeout", "timed out")
     if isinstance(error, aiohttp.ClientConnectorError):
         return UpstreamBroken("connect", "connection failed")
-    if isinstance(error, aiohttp.InvalidURL):
-        return UpstreamBroken("connect", "its address is malformed")
     return UpstreamBroken("broken", "connection broke")

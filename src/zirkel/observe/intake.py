@@ -19,7 +19,7 @@ class Accepted:
     stored: int
     rejected: int
     message: str
-    """Why spans were rejected; empty if none was."""
+    """Why spans were rejected or read differently than they were sent; empty if nothing is to be said."""
 
 
 class Intake:
@@ -50,4 +50,5 @@ class Intake:
         spans = [normalise_span(span, project_id=actor.project_id) for span in decoded.spans]
         if spans:
             self._sink.append_durable(encode_spans(spans))
-        return Accepted(len(spans), decoded.rejected, "; ".join(dict.fromkeys(decoded.rejected_reasons)))
+        said = dict.fromkeys([*decoded.rejected_reasons, *decoded.warnings])
+        return Accepted(len(spans), decoded.rejected, "; ".join(said))

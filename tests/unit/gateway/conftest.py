@@ -5,7 +5,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import cast
@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from aiohttp import web
 
-from zirkel.core import Json, Role, Span, SpanKind, SystemClock, decode_spans
+from zirkel.core import Json, Overloaded, Role, Span, SpanKind, SystemClock, decode_spans
 from zirkel.gateway import (
     Gateway,
     GatewaySettings,
@@ -176,8 +176,11 @@ class BoxedSnapshot:
     """A ``SnapshotSource`` that tests put a snapshot into."""
 
     snapshot: Snapshot
+    is_missing: bool = False
 
     def current(self) -> Snapshot:
+        if self.is_missing:
+            raise Overloaded("no configuration yet")
         return self.snapshot
 
 
@@ -232,6 +235,7 @@ class Stage:
     upstream: StubUpstream
     sink: ListSink
     source: BoxedSnapshot
+    server: uvicorn.Server
 
     @property
     def url(self) -> str:
@@ -281,11 +285,15 @@ class Stage:
         finally:
             connection.close()
 
-    def open_call(self, *, is_stream: bool = True, **headers: str) -> socket.socket:
+    def shut_down(self) -> None:
+        """Ask the gateway's server to end, as SIGTERM does."""
+        self.server.should_exit = True
+
+    def open_call(self, headers: Mapping[str, str], *, is_stream: bool = True) -> socket.socket:
         """Call the service over a bare connection and return it."""
         asked = {"model": "service:triage", "zirkel": {"variables": {"ticket": "x"}}, "stream": is_stream}
         body = json.dumps(asked).encode()
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).replace("_", "-")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(body)}\r\n\r\n"
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
         connection.sendall(head.encode() + body)
@@ -315,8 +323,7 @@ def _closed_port() -> int:
 
 
 def _unseal(sealed: str) -> str:
-    assert sealed == "sealed"
-    return CREDENTIAL
+    return {"sealed": CREDENTIAL, "malformed": f"{CREDENTIAL}\n"}[sealed]
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -356,6 +363,6 @@ def stage() -> Iterator[Stage]:
         stack.callback(setattr, server, "should_exit", True)
         stack.callback(upstream.may_go_on.set)
         wait_until(lambda: server.started)
-        stage = Stage(gateway, cast(tuple[str, int], listener.getsockname())[1], upstream, sink, source)
+        stage = Stage(gateway, cast(tuple[str, int], listener.getsockname())[1], upstream, sink, source, server)
         stage.configure()
         yield stage

@@ -67,3 +67,11 @@ def test_another_method_is_a_405(stage: "Stage", method: str, path: str, allowed
     reply = stage.send(method, path)
 
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models"])
+def test_without_a_configuration_the_gateway_is_unavailable(stage: "Stage", path: str) -> None:
+    stage.source.is_missing = True
+    reply = stage.send("GET", path)
+
+    assert (reply.status, reply.error["code"]) == (503, "overloaded")

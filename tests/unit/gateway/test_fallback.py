@@ -61,13 +61,27 @@ def test_a_refusal_is_the_callers_and_is_not_retried(stage: "Stage", stream: boo
     assert SECRET.encode() not in stage.sink.payloads[0]
 
 
-def test_a_credential_that_cannot_be_opened_fails_the_attempt_only(stage: "Stage") -> None:
+@pytest.mark.parametrize(
+    ("address", "sealed", "error_type"),
+    [
+        ("http://127.0.0.1:1/v1", "tampered", "credential"),
+        ("http://127.0.0.1:{port}/v1", "malformed", "malformed"),
+        ("127.0.0.1:1/v1", "sealed", "malformed"),
+        ("http://[/v1", "sealed", "malformed"),
+    ],
+)
+def test_a_misconfigured_upstream_fails_its_attempt_only(
+    stage: "Stage", address: str, sealed: str, error_type: str
+) -> None:
     stage.configure(_target("good"), _target("good", "stand-in"))
-    stage.source.snapshot.upstreams["p1/stub"] = SnapshotUpstream("stub", "http://127.0.0.1:1/v1", "tampered")
+    stage.source.snapshot.upstreams["p1/stub"] = SnapshotUpstream(
+        "stub", address.format(port=stage.upstream.port), sealed
+    )
     reply = stage.ask_service()
 
     assert (reply.status, reply.headers["x-zirkel-model"]) == (200, "stand-in/good")
-    assert stage.only_call()[1].error_type == "credential"
+    assert stage.only_call()[1].error_type == error_type
+    assert SECRET.encode() not in stage.sink.payloads[0]
 
 
 def test_a_kept_alive_connection_that_the_upstream_closes_is_replaced(stage: "Stage") -> None:

@@ -56,7 +56,7 @@ def test_other_stream_options_are_kept_when_usage_is_added(stage: "Stage") -> No
 
 def test_chunks_are_passed_on_as_they_arrive(stage: "Stage") -> None:
     stage.configure(_target("gated"))
-    with stage.open_call(**CALL) as connection:
+    with stage.open_call(CALL) as connection:
         assert b"Hel" in _read_until(connection, b"Hel")
         assert stage.upstream.is_waiting.wait(10)
         stage.upstream.may_go_on.set()
@@ -66,7 +66,7 @@ def test_chunks_are_passed_on_as_they_arrive(stage: "Stage") -> None:
 @pytest.mark.parametrize(("is_stream", "end"), [(True, b"0\r\n\r\n"), (False, b"}")])
 def test_the_record_is_written_before_the_last_byte(stage: "Stage", is_stream: bool, end: bytes) -> None:
     stage.sink.may_write.clear()
-    with stage.open_call(is_stream=is_stream, **CALL) as connection:
+    with stage.open_call(CALL, is_stream=is_stream) as connection:
         assert stage.sink.is_asked.wait(10)
         early = _read_what_is_there(connection)
         stage.sink.may_write.set()
@@ -108,7 +108,7 @@ def test_a_stream_that_fails_before_its_first_byte_falls_back(stage: "Stage", mo
 
 def test_a_client_that_leaves_a_stream_cancels_the_upstream_and_is_recorded(stage: "Stage") -> None:
     stage.configure(_target("gated"))
-    with stage.open_call(**CALL) as connection:
+    with stage.open_call(CALL) as connection:
         _read_until(connection, b"Hel")
         assert stage.upstream.is_waiting.wait(10)
     assert stage.upstream.was_left.wait(10)
@@ -120,7 +120,7 @@ def test_a_client_that_leaves_a_stream_cancels_the_upstream_and_is_recorded(stag
 
 def test_a_client_that_leaves_before_the_answer_cancels_the_upstream(stage: "Stage") -> None:
     stage.configure(_target("hangs"), _target("good"))
-    with stage.open_call(**CALL):
+    with stage.open_call(CALL):
         assert stage.upstream.is_waiting.wait(10)
     assert stage.upstream.was_left.wait(10)
     assert len(_wait_for_call(stage)) == 2
@@ -128,7 +128,7 @@ def test_a_client_that_leaves_before_the_answer_cancels_the_upstream(stage: "Sta
 
 def test_an_experiments_call_is_finished_and_recorded_though_its_client_leaves(stage: "Stage") -> None:
     stage.configure(_target("gated"))
-    with stage.open_call(x_zirkel_experiment="e1", **ADMIN) as connection:
+    with stage.open_call(ADMIN | {"x-zirkel-experiment": "e1"}) as connection:
         _read_until(connection, b"Hel")
         assert stage.upstream.is_waiting.wait(10)
     stage.upstream.may_go_on.set()
@@ -137,6 +137,16 @@ def test_an_experiments_call_is_finished_and_recorded_though_its_client_leaves(s
     assert (call.status, call.experiment_id, json.loads(call.output)) == ("ok", "e1", "Hello wörld")
     assert attempt.usage == USAGE
     assert not stage.upstream.was_left.is_set()
+
+
+def test_a_shutdown_lets_a_call_under_way_finish(stage: "Stage") -> None:
+    stage.configure(_target("gated"))
+    with stage.open_call(CALL) as connection:
+        assert stage.upstream.is_waiting.wait(10)
+        stage.shut_down()
+        stage.upstream.may_go_on.set()
+        assert b"[DONE]" in _read_until(connection, b"0\r\n\r\n")
+    assert stage.only_call()[0].status == "ok"
 
 
 def _target(model: str) -> SnapshotTarget:

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zirkel.lib.sse import SseEvent, SseOverflowError, SseParser, encode_event
@@ -50,6 +50,7 @@ def test_the_events_are_those_of_the_specification(stream: bytes) -> None:
     assert found == reference(stream)
 
 
+@settings(deadline=None)
 @given(streams)
 def test_a_split_at_any_byte_gives_the_same_events(stream: bytes) -> None:
     whole = parse(stream, iter(()))

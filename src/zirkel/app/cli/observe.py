@@ -50,44 +50,51 @@ def print_status(answer: Object) -> None:
     """Print the four answers."""
     say(f"{answer['service']}: {answer['description']}")
     say("1. Which version is running?")
-    environments = cast("list[Object]", answer["running"])
-    for environment in environments:
-        for arm in cast("list[Object]", environment["arms"]):
-            say(
-                f"   {environment['environment']}: {arm['name']} = release {arm['release_number']} "
-                f"({short(arm['release'])}) for {cast(float, arm['weight']):.0%} of the units since {arm['since']}, "
-                f"by {arm['by']}; gate: {arm['verdict'] or 'never asked'}"
-            )
-    if not environments:
-        say("   nothing was shipped yet; next: zirkel eval, zirkel gate, zirkel ship")
+    _say_all(_running_lines(answer), "nothing was shipped yet; next: zirkel eval, zirkel gate, zirkel ship")
     say("2. How good is it?")
-    quality = cast("dict[str, Object]", answer["quality"])
-    for release, found in quality.items():
+    _say_all(_quality_lines(answer), "not evaluated yet; next: zirkel eval")
+    say(f"3. What does it cost? (last {answer['cost_window_hours']} h)")
+    _say_all([_cost_line(line) for line in cast("list[Object]", answer["cost"])], "no requests yet")
+    say("4. Does it drift?")
+    checks = cast("list[Object]", answer["drift"])
+    _say_all([f"{check['measure']}: {_drift(check)}" for check in checks], "nothing is live yet")
+
+
+def _say_all(lines: list[str], empty: str) -> None:
+    for line in lines or [empty]:
+        say(f"   {line}")
+
+
+def _running_lines(answer: Object) -> list[str]:
+    return [
+        f"{environment['environment']}: {arm['name']} = release {arm['release_number']} ({short(arm['release'])}) for "
+        f"{cast(float, arm['weight']):.0%} of the units since {arm['since']}, by {arm['by']}; "
+        f"gate: {arm['verdict'] or 'never asked'}"
+        for environment in cast("list[Object]", answer["running"])
+        for arm in cast("list[Object]", environment["arms"])
+    ]
+
+
+def _quality_lines(answer: Object) -> list[str]:
+    lines = []
+    for release, found in cast("dict[str, Object]", answer["quality"]).items():
         for metric, value in cast("dict[str, Object]", found["metrics"]).items():
             interval = cast("Object | None", value["interval"])
-            shown = (
-                f"{number(interval['estimate'])} ({number(interval['low'])} to {number(interval['high'])})"
-                if interval
-                else "too few items"
-            )
-            say(f"   release {short(release)}: {metric} {shown}, {found['items']} items x {found['trials']}")
-    if not quality:
-        say("   not evaluated yet; next: zirkel eval")
-    say(f"3. What does it cost? (last {answer['cost_window_hours']} h)")
-    for line in cast("list[Object]", answer["cost"]):
-        unknown = f", {line['unknown_costs']} of unknown price" if line["unknown_costs"] else ""
-        say(
-            f"   {line['environment']} {line['arm']} {short(line['release'])}: {line['requests']} requests, "
-            f"{line['cost_usd']} USD{unknown}, {line['errors']} errors, {line['fallback_answers']} by fallback, "
-            f"p50 {number(line['latency_p50_ms'], 0)} ms, p95 {number(line['latency_p95_ms'], 0)} ms"
-        )
-    if not answer["cost"]:
-        say("   no requests yet")
-    say("4. Does it drift?")
-    for check in cast("list[Object]", answer["drift"]):
-        say(f"   {check['measure']}: {_drift(check)}")
-    if not answer["drift"]:
-        say("   nothing is live yet")
+            shown = "too few items"
+            if interval:
+                bounds = f"{number(interval['low'])} to {number(interval['high'])}"
+                shown = f"{number(interval['estimate'])} (95 % interval {bounds})"
+            lines.append(f"release {short(release)}: {metric} {shown}, {found['items']} items x {found['trials']}")
+    return lines
+
+
+def _cost_line(line: Object) -> str:
+    unknown = f", {line['unknown_costs']} of unknown price" if line["unknown_costs"] else ""
+    return (
+        f"{line['environment']} {line['arm']} {short(line['release'])}: {line['requests']} requests, "
+        f"{line['cost_usd']} USD{unknown}, {line['errors']} errors, {line['fallback_answers']} by fallback, "
+        f"p50 {number(line['latency_p50_ms'], 0)} ms, p95 {number(line['latency_p95_ms'], 0)} ms"
+    )
 
 
 def _drift(check: Object) -> str:
@@ -104,6 +111,5 @@ def _print_spans(spans: list[Object]) -> None:
     for span in spans:
         duration_ms = (cast(int, span["end_ns"]) - cast(int, span["start_ns"])) / 1e6
         indent = "  " if span.get("parent_span_id") else ""
-        say(
-            f"{indent}{span.get('kind', 'span'):<10} {span['name']}  {span.get('status', 'unset')}  {duration_ms:.1f} ms"
-        )
+        state = span.get("status", "unset")
+        say(f"{indent}{span.get('kind', 'span'):<10} {span['name']}  {state}  {duration_ms:.1f} ms")

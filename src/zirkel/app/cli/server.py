@@ -46,12 +46,13 @@ def demo(
     upstream: Annotated[str, typer.Option(help="An OpenAI-compatible base URL instead of the local model.")] = "",
     model: Annotated[str, typer.Option(help="The model's name at that upstream.")] = "",
     key_variable: Annotated[str, typer.Option(help="Environment variable with its key.")] = "",
+    picture: Annotated[Path | None, typer.Option(help="Save a picture of the console here.")] = None,
 ) -> None:
     """Run the whole loop end to end on a real model, and say what happens."""
     require_server()
     from zirkel.app.demo import DemoOptions, run_demo  # noqa: PLC0415 (as above)
 
-    run_demo(DemoOptions(folder=folder, keep=keep, upstream=upstream, model=model, key_variable=key_variable), say)
+    run_demo(DemoOptions(folder, keep, upstream, model, key_variable, picture), say)
 
 
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:

@@ -43,9 +43,8 @@ def lock(folder: Folder, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"path": str(path), "release": locked.release, "is_changed": not is_same})
         return
-    say(
-        f"{path} {'is up to date' if is_same else 'written'}: release {short(locked.release)}, {len(locked.files)} files"
-    )
+    done = "is up to date" if is_same else "written"
+    say(f"{path} {done}: release {short(locked.release)}, {len(locked.files)} files")
 
 
 def verify(folder: Folder, as_json: AsJson = False) -> None:

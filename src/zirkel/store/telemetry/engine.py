@@ -38,6 +38,7 @@ _INSERT_SETTINGS: Mapping[str, str | int] = {
 # hundreds (the pool that removes old parts alone would otherwise start 128 at once, and keep them).
 _EMBEDDED_CONFIG = """<clickhouse>
   <max_server_memory_usage>734003200</max_server_memory_usage>
+  <merges_mutations_memory_usage_soft_limit>268435456</merges_mutations_memory_usage_soft_limit>
   <mark_cache_size>33554432</mark_cache_size>
   <primary_index_cache_size>33554432</primary_index_cache_size>
   <index_mark_cache_size>16777216</index_mark_cache_size>
@@ -48,6 +49,11 @@ _EMBEDDED_CONFIG = """<clickhouse>
   <max_active_parts_loading_thread_pool_size>2</max_active_parts_loading_thread_pool_size>
   <max_outdated_parts_loading_thread_pool_size>2</max_outdated_parts_loading_thread_pool_size>
   <max_unexpected_parts_loading_thread_pool_size>1</max_unexpected_parts_loading_thread_pool_size>
+  <merge_tree>
+    <vertical_merge_algorithm_min_rows_to_activate>8192</vertical_merge_algorithm_min_rows_to_activate>
+    <max_compress_block_size>262144</max_compress_block_size>
+    <merge_max_block_size_bytes>4194304</merge_max_block_size_bytes>
+  </merge_tree>
 </clickhouse>
 """
 
