@@ -146,7 +146,7 @@ class CoreHealth:
         return {
             "version": __version__,
             "spool_pending_bytes": self._spool.pending_bytes(),
-            "undecodable_records": self._ingest.undecodable,
+            "records_set_aside": self._ingest.records_set_aside,
         }
 
 

@@ -16,7 +16,7 @@ def canonical_json(value: Json) -> bytes:
     Raises:
         ValueError: If a number is NaN or infinite.
 
-    Source: the rules of RFC 8785 for everything but number formatting.
+    Source: RFC 8785, but for numbers (see above) and for keys, which sort by code point and not by UTF-16 unit.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

@@ -45,7 +45,7 @@ def encode_pack(pack: EvidencePack) -> bytes:
 
 
 def decode_pack(data: bytes) -> EvidencePack:
-    """Return the pack of a file.
+    """Return the pack of a file. Only the bytes that ``encode_pack`` gives are a pack: no change goes unseen.
 
     Raises:
         Invalid: With the line that cannot be read, and the entry it holds where that can be told.
@@ -53,12 +53,10 @@ def decode_pack(data: bytes) -> EvidencePack:
     lines = data.split(b"\n")
     header = _line(lines[0], 1)
     if header.get("pack") != PACK_FORMAT:
-        raise Invalid(f"line 1: this is not an evidence pack of the format {PACK_FORMAT!r}")
+        raise Invalid(f"line 1: this is not the header of an evidence pack of the format {PACK_FORMAT!r}")
     entries: list[LedgerEntry] = []
     checkpoints: list[Checkpoint] = []
-    for number, line in enumerate(lines[1:], start=2):
-        if not line:
-            continue
+    for number, line in enumerate(lines[1:-1], start=2):
         fields = _line(line, number)
         try:
             if set(fields) == {"entry"}:
@@ -71,7 +69,9 @@ def decode_pack(data: bytes) -> EvidencePack:
             raise Invalid(f"line {number} (entry {number - 1}): {error}") from error
     if header.get("entries") != len(entries):
         raise Invalid(f"the header promises {header.get('entries')} entries, the pack holds {len(entries)}")
-    return EvidencePack(str(header.get("project_id")), tuple(entries), tuple(checkpoints))
+    pack = EvidencePack(str(header.get("project_id")), tuple(entries), tuple(checkpoints))
+    _require_same_text(data, encode_pack(pack))
+    return pack
 
 
 def verify_pack(pack: EvidencePack) -> Verification:
@@ -131,17 +131,38 @@ def _signature_holds(checkpoint: Checkpoint) -> bool | None:
         return None
     message = checkpoint_message(checkpoint.project_id, checkpoint.sequence, checkpoint.at_ns, checkpoint.hash)
     try:
-        public_key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(checkpoint.public_key))
-        public_key.verify(bytes.fromhex(checkpoint.signature), message)
+        public_key = Ed25519PublicKey.from_public_bytes(_from_hex(checkpoint.public_key))
+        public_key.verify(_from_hex(checkpoint.signature), message)
     except (InvalidSignature, ValueError):
         return False
     return True
 
 
+def _from_hex(text: str) -> bytes:
+    data = bytes.fromhex(text)
+    if data.hex() != text:
+        raise ValueError(f"{text!r} is not lower-case hex")
+    return data
+
+
+def _require_same_text(data: bytes, canonical: bytes) -> None:
+    """Return if both are the same; what they hold is known to be.
+
+    Raises:
+        Invalid: Naming the first line that differs.
+    """
+    if data == canonical:
+        return
+    pairs = zip(data.split(b"\n"), canonical.split(b"\n"), strict=False)
+    number = next((number for number, (ours, theirs) in enumerate(pairs, start=1) if ours != theirs), 1)
+    place = "line 1 (the header)" if number == 1 else f"line {number} (entry {number - 1})"
+    raise Invalid(f"{place} is not in canonical form; it was changed after it was written")
+
+
 def _line(line: bytes, number: int) -> dict[str, object]:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"line {number} (entry {number - 1}) cannot be read: {error}") from error
     if not isinstance(fields, dict):
         raise Invalid(f"line {number} (entry {number - 1}) is not an object")

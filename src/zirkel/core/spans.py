@@ -134,4 +134,7 @@ def decode_spans(payload: bytes) -> list[Span]:
     Raises:
         msgspec.DecodeError: If the payload is not a list of spans.
     """
-    return _decoder.decode(payload)
+    try:
+        return _decoder.decode(payload)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"not a list of spans: {error}") from error

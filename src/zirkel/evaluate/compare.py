@@ -14,10 +14,13 @@ class MetricSummary:
 
     evaluator: str
     interval: MeanInterval | None
-    """Over items (each the mean of its trials), by clusters where the data set has them; None below 2 items."""
+    """Over items (each the mean of its trials), by clusters where the data set has them; None below 2 items, or if all
+    of them are of one cluster."""
     scored_items: int
     flip_rate: float | None
     """Share of items whose trials disagree; None with one trial."""
+    is_pass_fail: bool
+    """True if every item's mean score is 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ class PairedMetric:
 
     evaluator: str
     difference: MeanInterval | None
+    """None below 2 shared items, or if all of them are of one cluster."""
+    shared_items: int
+    """Items that both releases have scores for."""
     better_items: int
     worse_items: int
     is_pass_fail: bool
@@ -103,7 +109,8 @@ def compare_metric(
     first, second = [ours[item.id] for item in shared], [theirs[item.id] for item in shared]
     return PairedMetric(
         evaluator=evaluator,
-        difference=paired_difference(first, second, _clusters(shared)) if len(shared) > 1 else None,
+        difference=paired_difference(first, second, _clusters(shared)) if _sources(shared) > 1 else None,
+        shared_items=len(shared),
         better_items=sum(a > b for a, b in zip(first, second, strict=True)),
         worse_items=sum(a < b for a, b in zip(first, second, strict=True)),
         is_pass_fail=set(first) | set(second) <= {0.0, 1.0},
@@ -117,9 +124,10 @@ def _summarise_metric(name: str, trials: Sequence[TrialRecord], items: Sequence[
     repeated = [values[item.id] for item in scored if len(values[item.id]) > 1]
     return MetricSummary(
         evaluator=name,
-        interval=mean_interval(means, _clusters(scored)) if len(means) > 1 else None,
+        interval=mean_interval(means, _clusters(scored)) if _sources(scored) > 1 else None,
         scored_items=len(means),
         flip_rate=sum(len(set(scores)) > 1 for scores in repeated) / len(repeated) if repeated else None,
+        is_pass_fail=set(means) <= {0.0, 1.0},
     )
 
 
@@ -134,6 +142,14 @@ def _values_by_item(trials: Sequence[TrialRecord], evaluator: str) -> dict[str, 
 
 
 def _clusters(items: Sequence[DatasetItem]) -> list[str] | None:
+    return [_source(item) for item in items] if _sources(items) < len(items) else None
+
+
+def _sources(items: Sequence[DatasetItem]) -> int:
+    """Return how many independent sources the items come from; one alone tells nothing about the spread."""
+    return len({_source(item) for item in items})
+
+
+def _source(item: DatasetItem) -> str:
     # An item without a cluster stands alone, as a cluster of its own.
-    names = [f"c:{item.cluster}" if item.cluster else f"i:{item.id}" for item in items]
-    return names if 1 < len(set(names)) < len(names) else None
+    return f"c:{item.cluster}" if item.cluster else f"i:{item.id}"

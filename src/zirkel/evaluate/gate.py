@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scipy import special
 
 from zirkel.core import GatePolicy, MetricPolicy
-from zirkel.evaluate.compare import ExperimentSummary, PairedMetric
+from zirkel.evaluate.compare import ExperimentSummary, MetricSummary, PairedMetric
 from zirkel.stats import (
     MeanInterval,
     NonInferiority,
@@ -73,19 +73,28 @@ def _decide_metric(
 ) -> MetricVerdict:
     summary = candidate.metrics[metric.evaluator]
     if summary.interval is None or summary.scored_items < policy.minimum_items:
-        needed = max(policy.minimum_items, 2)
-        reason = f"{summary.scored_items} items are scored, the policy asks for {needed}"
-        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason, needed)
+        return _too_few(metric, summary.scored_items, "scored", policy)
     parts = []
     if metric.floor is not None:
-        parts.append(_decide_floor(metric, metric.floor, summary.interval, policy.alpha))
+        parts.append(_decide_floor(metric, metric.floor, summary, summary.interval, policy.alpha))
     if metric.margin is not None:
         parts.append(_decide_margin(metric, metric.margin, paired, policy, has_floor=metric.floor is not None))
     return _worst(parts)
 
 
-def _decide_floor(metric: MetricPolicy, floor: float, interval: MeanInterval, alpha: float) -> MetricVerdict:
-    low, high = _one_sided_bounds(interval, alpha)
+def _too_few(metric: MetricPolicy, count: int, what: str, policy: GatePolicy) -> MetricVerdict:
+    needed = max(policy.minimum_items, 2)
+    if count >= needed:
+        reason = f"all {count} items {what} are of one cluster, which says nothing about other clusters"
+        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason)
+    reason = f"{count} items are {what}, the policy asks for {needed}"
+    return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason, needed)
+
+
+def _decide_floor(
+    metric: MetricPolicy, floor: float, summary: MetricSummary, interval: MeanInterval, alpha: float
+) -> MetricVerdict:
+    low, high = _one_sided_bounds(interval, alpha, is_pass_fail=summary.is_pass_fail)
     sign = 1 if metric.direction == "higher" else -1
     word = "floor" if sign > 0 else "ceiling"
     inner, outer = (low, high) if sign > 0 else (high, low)
@@ -112,9 +121,7 @@ def _decide_margin(
         return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason)
     difference = paired[metric.evaluator].difference
     if difference is None or difference.n < policy.minimum_items:
-        count = difference.n if difference else 0
-        reason = f"{count} items are scored for both releases, the policy asks for {policy.minimum_items}"
-        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason, policy.minimum_items)
+        return _too_few(metric, paired[metric.evaluator].shared_items, "scored for both releases", policy)
     test = _test_margin(metric, margin, paired[metric.evaluator], difference, policy.alpha)
     said = (
         f"difference {test.estimate:+.3f}, one-sided bounds {test.lower:+.3f} to {test.upper:+.3f}, margin {margin:g}"
@@ -142,13 +149,18 @@ def _test_margin(
     return non_inferiority(difference, margin=margin, direction=metric.direction, alpha=alpha)
 
 
-def _one_sided_bounds(interval: MeanInterval, alpha: float) -> tuple[float, float]:
+def _one_sided_bounds(interval: MeanInterval, alpha: float, *, is_pass_fail: bool) -> tuple[float, float]:
     """Return the lower and upper bound that are each wrong with probability alpha."""
-    units = interval.n_clusters or interval.n
-    if interval.standard_error == 0 and interval.estimate in (0.0, 1.0):
-        # A t bound of answers that are all alike would be a point; count them instead (the rule of three).
-        low = proportion_lower_bound(units, units, alpha=alpha).low
-        return (low, 1.0) if interval.estimate == 1.0 else (0.0, 1.0 - low)
+    if is_pass_fail and interval.n_clusters is None:
+        # Exact: near 0 and 1 a t bound would be too close.
+        passes = round(interval.estimate * interval.n)
+        low = proportion_lower_bound(passes, interval.n, alpha=alpha).low
+        return low, 1 - proportion_lower_bound(interval.n - passes, interval.n, alpha=alpha).low
+    if interval.standard_error == 0:
+        # A t bound of scores that are all alike would be a point; count them instead (the rule of three).
+        units = interval.n_clusters or interval.n
+        radius = 1 - proportion_lower_bound(units, units, alpha=alpha).low
+        return max(0.0, interval.estimate - radius), min(1.0, interval.estimate + radius)
     radius = float(special.stdtrit(interval.degrees_of_freedom, 1 - alpha)) * interval.standard_error
     return interval.estimate - radius, interval.estimate + radius
 

@@ -79,10 +79,17 @@ class Runner:
         cells = [(item_id, trial) for item_id in items for trial in range(experiment.trials)]
         pending = [cell for cell in cells if cell not in known][:SLICE]
         if not pending:
-            with self._metadata.transaction() as tx:
-                tx.experiments.finish(project_id, experiment_id, self._clock.now_ns())
-            return False
+            return not self._finish(experiment)
         self._ask_all(experiment, [_claim(experiment, cell, self._clock.now_ns()) for cell in pending], items, score)
+        return True
+
+    def _finish(self, experiment: ExperimentRecord) -> bool:
+        """Return whether everything is answered; False if errored answers were dropped meanwhile, to be asked again."""
+        key = (experiment.project_id, experiment.experiment_id)
+        with self._metadata.transaction() as tx:
+            if sum(tx.experiments.counts(*key).values()) < experiment.planned:
+                return False
+            tx.experiments.finish(*key, self._clock.now_ns())
         return True
 
     def _recover(self, claimed: Sequence[TrialRecord], items: Mapping[str, DatasetItem], score: "ScoreAll") -> None:
@@ -137,12 +144,13 @@ class Runner:
         return answer
 
     def _write(self, claim: TrialRecord, answer: Answer, item: DatasetItem, score: "ScoreAll") -> None:
+        output = _storable(answer.output)
         record = replace(
             claim,
             state=TrialState.ERRORED if answer.error else TrialState.ANSWERED,
-            output=answer.output,
-            error=answer.error,
-            scores=None if answer.error else {name: score_to_json(s) for name, s in score(item, answer.output).items()},
+            output=output,
+            error=_storable(answer.error),
+            scores=None if answer.error else {name: score_to_json(s) for name, s in score(item, output).items()},
             cost_usd=answer.cost_usd,
             duration_ms=answer.duration_ms,
         )
@@ -161,6 +169,11 @@ def _score(evaluators: EvaluatorsSpec, item: DatasetItem, output: str) -> Mappin
         except Exception as error:  # noqa: BLE001 (an evaluator is a plug-in: its failure is recorded, not raised)
             scores[spec.name] = Errored(f"{type(error).__name__}: {error}")
     return scores
+
+
+def _storable(text: str) -> str:
+    """Return ``text`` without what no database takes: halves of surrogate pairs and NUL characters."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 
 def _claim(experiment: ExperimentRecord, cell: tuple[str, int], now_ns: int) -> TrialRecord:

@@ -1,5 +1,6 @@
 """Keys, people and upstreams: who may do what, and where calls go."""
 
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from zirkel.core import (
     UpstreamRecord,
     new_id,
 )
-from zirkel.govern.ports import GovernMetadata, Publisher
+from zirkel.govern.ports import GovernMetadata, GovernTransaction, Publisher
 from zirkel.govern.vault import Vault
 
 DEFAULT_PROJECT = "default"
@@ -63,7 +64,10 @@ class Access:
             if tx.projects.list():
                 return None
             tx.projects.add(ProjectRecord(DEFAULT_PROJECT, DEFAULT_PROJECT, self._clock.now_ns()))
-        return self.create_key(SYSTEM, "first admin key", frozenset({Role.ADMIN}))
+            # In one transaction: a project without a key would lock everybody out.
+            first = self._add_key(tx, SYSTEM, "first admin key", frozenset({Role.ADMIN}), None)
+        self._publisher.publish()
+        return first
 
     def create_key(self, actor: Principal, label: str, roles: frozenset[Role], expires_ns: int | None = None) -> NewKey:
         """Make a key; its text is returned once and never stored.
@@ -75,22 +79,28 @@ class Access:
         actor.require(Role.ADMIN)
         if not label.strip() or not roles:
             raise Invalid("a key needs a label and at least one role", path="label" if roles else "roles")
+        with self._metadata.transaction() as tx:
+            created = self._add_key(tx, actor, label.strip(), roles, expires_ns)
+        self._publisher.publish()
+        return created
+
+    def _add_key(
+        self, tx: GovernTransaction, actor: Principal, label: str, roles: frozenset[Role], expires_ns: int | None
+    ) -> NewKey:
         text = KEY_PREFIX + secrets.token_urlsafe(32)
         record = KeyRecord(
             key_id=new_id(self._clock),
             project_id=actor.project_id,
-            label=label.strip(),
+            label=label,
             roles=roles,
             key_hash=self._hash_key(text),
             hint=f"…{text[-4:]}",
             created_ns=self._clock.now_ns(),
             expires_ns=expires_ns,
         )
-        with self._metadata.transaction() as tx:
-            tx.keys.add(record)
-            payload = {"key_id": record.key_id, "label": record.label, "roles": sorted(roles)}
-            tx.ledger.append(actor.project_id, actor.label, "key.created", payload)
-        self._publisher.publish()
+        tx.keys.add(record)
+        payload = {"key_id": record.key_id, "label": record.label, "roles": sorted(roles)}
+        tx.ledger.append(actor.project_id, actor.label, "key.created", payload)
         return NewKey(text, record)
 
     def list_keys(self, actor: Principal) -> list[KeyRecord]:
@@ -126,11 +136,27 @@ class Access:
             raise Unauthenticated("the API key has expired; make a new one with: zirkel keys create")
         return Principal(record.project_id, record.key_id, record.label, record.roles)
 
+    def recall(self, project_id: str, principal_id: str, label: str) -> Principal:
+        """Return a principal as it is now, for a session that began earlier.
+
+        Raises:
+            Unauthenticated: If the key was revoked or has expired, or the person's sign-in was replaced.
+        """
+        with self._metadata.transaction() as tx:
+            key = next((key for key in tx.keys.list(project_id) if key.key_id == principal_id), None)
+            person = tx.people.by_email(label) if key is None else None
+        if key is not None and key.revoked_ns is None and (key.expires_ns or math.inf) > self._clock.now_ns():
+            return Principal(key.project_id, key.key_id, key.label, key.roles)
+        if person is not None and (person.project_id, person.person_id) == (project_id, principal_id):
+            return Principal(person.project_id, person.person_id, person.email, person.roles)
+        raise Unauthenticated("the session has ended; sign in again")
+
     def put_person(self, actor: Principal, email: str, password: str, roles: frozenset[Role]) -> PersonRecord:
         """Add a person who signs in with a password, or give one a new password.
 
         Raises:
             Invalid: If the address or the password will not do.
+            Conflict: If the address belongs to another project.
         """
         actor.require(Role.ADMIN)
         if "@" not in email:

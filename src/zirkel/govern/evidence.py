@@ -23,8 +23,9 @@ class Evidence:
         """Return the whole chain with its signed checkpoints, the last of them over the newest entry."""
         actor.require(Role.READ)
         with self._metadata.transaction() as tx:
-            entries = list(tx.ledger.entries(actor.project_id))
+            # Checkpoints first: one that is made meanwhile would sign an entry that the pack does not hold.
             checkpoints = list(tx.ledger.checkpoints(actor.project_id))
+            entries = list(tx.ledger.entries(actor.project_id))
             if entries and (not checkpoints or checkpoints[-1].sequence < entries[-1].sequence):
                 checkpoint = self._sign(entries[-1])
                 tx.ledger.put_checkpoint(checkpoint)

@@ -45,10 +45,10 @@ class Vault:
         Raises:
             Corrupt: If the text was changed or sealed under another master key.
         """
-        data = base64.b64decode(sealed)
         try:
+            data = base64.b64decode(sealed, validate=True)
             plain = AESGCM(self.subkey("credentials")).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Corrupt(
                 "a stored credential cannot be read with this installation's master key; set it again with: "
                 "zirkel upstreams set"
@@ -72,12 +72,7 @@ def open_master_key(path: Path) -> bytes:
         Corrupt: If the file is not a key.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(KEY_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_master_key(path)
     try:
         key = bytes.fromhex(path.read_text().strip())
     except ValueError as error:
@@ -85,3 +80,25 @@ def open_master_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise Corrupt(f"{path} is not a master key (64 hex digits); restore it from a backup")
     return key
+
+
+def _write_master_key(path: Path) -> None:
+    # Whole or not at all: half a key would look like a lost one. A link, unlike a rename, never replaces a key.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return  # Somebody else was faster; theirs is the key.
+    finally:
+        temporary.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,5 +1,6 @@
 """Experiments as durable workflows: started once, taken up again after every crash."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,6 +32,7 @@ class DurableJobs:
     def __init__(self, settings: JobSettings, runner: Callable[[], SliceRunner]) -> None:
         # The runner needs the job queue and the queue the runner: the runner is asked for when it is first needed.
         self._runner = runner
+        self._turn = threading.Lock()
         config: DBOSConfig = {
             "name": "zirkel",
             "system_database_url": settings.database_url,
@@ -67,4 +69,7 @@ class DurableJobs:
             DBOS.start_workflow(self._run_experiment, project_id, experiment_id)
 
     def _run_slice(self, project_id: str, experiment_id: str) -> bool:
-        return self._runner().run_slice(project_id, experiment_id)
+        # One slice at a time over all experiments: the bound on concurrent calls holds for all of them together, and
+        # an upstream that caches prompt prefixes is not made to switch between two prompts at every call.
+        with self._turn:
+            return self._runner().run_slice(project_id, experiment_id)

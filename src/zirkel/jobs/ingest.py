@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from zirkel.core import Clock, Span, decode_spans
+from zirkel.core import Clock, Invalid, Span, decode_spans
 
 MAX_RECORDS = 2000
 MAX_BYTES = 8 * 1024 * 1024
@@ -53,8 +53,8 @@ class Ingest:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
-        self.undecodable = 0
-        """Records that were whole on disk and yet not spans; they are set aside, not lost."""
+        self.records_set_aside = 0
+        """Records that were whole on disk and yet cannot be stored; they are kept as files, not lost."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -88,15 +88,24 @@ class Ingest:
         batch = spool.next_batch(MAX_RECORDS, MAX_BYTES)
         if batch is None:
             return False
-        spans: list[Span] = []
-        for record in batch.records:
-            try:
-                spans += decode_spans(record)
-            except msgspec.DecodeError as error:
-                self.undecodable += 1
-                self._set_aside(record)
-                log.error("a spool record of %d bytes is not a list of spans: %s; set aside", len(record), error)
-        if spans:
-            self._store.insert(spans, token=batch.token, received_ns=self._clock.now_ns())
+        try:
+            self._insert(batch.records, batch.token)
+        except (msgspec.DecodeError, Invalid):
+            self._insert_one_by_one(batch)
         spool.commit(batch)
         return True
+
+    def _insert(self, records: Sequence[bytes], token: str) -> None:
+        spans = [span for record in records for span in decode_spans(record)]
+        if spans:
+            self._store.insert(spans, token=token, received_ns=self._clock.now_ns())
+
+    def _insert_one_by_one(self, batch: RecordBatch) -> None:
+        """Store what can be stored of a batch, and set the rest aside: one bad record must not stop the others."""
+        for number, record in enumerate(batch.records):
+            try:
+                self._insert([record], f"{batch.token}/{number}")
+            except (msgspec.DecodeError, Invalid) as error:
+                self.records_set_aside += 1
+                self._set_aside(record)
+                log.warning("a spool record of %d bytes cannot be stored: %s; it was set aside", len(record), error)

@@ -70,6 +70,8 @@ def promote(state: EnvironmentRecord, *, actor: str, now_ns: int) -> Environment
 def roll_back(state: EnvironmentRecord, *, actor: str, now_ns: int) -> EnvironmentRecord:
     """Return the state with the previous release: a running rollout is ended, else the last promotion undone.
 
+    What was rolled back is not "the previous release": a second call must not bring it back without evidence.
+
     Raises:
         Refused: If there is nothing to return to.
     """
@@ -83,7 +85,7 @@ def roll_back(state: EnvironmentRecord, *, actor: str, now_ns: int) -> Environme
         stable_release=state.previous_release,
         stable_since_ns=now_ns,
         stable_by=actor,
-        previous_release=state.stable_release,
+        previous_release=None,
     )
 
 

@@ -1,5 +1,6 @@
 """Shipping: a move is refused unless the evidence allows it, and each move is in the ledger."""
 
+import re
 from dataclasses import dataclass
 
 from zirkel.core import Clock, EnvironmentRecord, Invalid, Json, NotFound, Principal, Refused, Role, VerdictRecord
@@ -8,6 +9,7 @@ from zirkel.ship.rollout import first_release, promote, roll_back, start_rollout
 
 PASSING = frozenset({"PASS", "SUPERIOR"})
 DEFAULT_WEIGHT = 0.1
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,17 @@ class Shipping:
 
         Raises:
             Forbidden: If the actor is no admin.
+            Invalid: If the environment's name or the weight will not do.
             Refused: If no passing verdict rests on this very release (and what is live now), and no reason to
                 break the glass is given.
             Conflict: If a rollout is running already.
             NotFound: If the release is unknown.
         """
         actor.require(Role.ADMIN)
-        if not order.environment.replace("-", "").isalnum():
-            raise Invalid(f"environment {order.environment!r} must be letters, digits and '-'", path="environment")
+        if not _ENVIRONMENT.fullmatch(order.environment):
+            raise Invalid(
+                f"environment {order.environment[:200]!r} must be up to 64 letters, digits and '-'", path="environment"
+            )
         release = self._releases.resolve(actor.project_id, order.service, order.reference)
         now_ns = self._clock.now_ns()
         with self._metadata.transaction() as tx:

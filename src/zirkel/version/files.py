@@ -1,5 +1,6 @@
 """A service as files: which files belong to it, and what they say."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,10 +17,12 @@ from zirkel.core import (
     GatePolicy,
     Invalid,
     MessageSpec,
+    MetricPolicy,
     NotFound,
     PricesSpec,
     ServiceSpec,
     VariableType,
+    canonical_json,
 )
 
 T = TypeVar("T")
@@ -29,6 +32,7 @@ DATASET_FILE = "datasets/golden.jsonl"
 EXAMPLES_FILE = "context/examples.jsonl"
 KNOWN_TOML = frozenset({"service.toml", "chat.toml", "evaluators.toml", "gate.toml", "prices.toml"})
 MAX_FILE_BYTES = 64 * 1024 * 1024
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,16 @@ def read_service(folder: Path) -> ServiceFiles:
         NotFound: If the folder has no ``service.toml``.
         Invalid: If a file is too large, or a ``*.toml`` beside ``service.toml`` has an unknown name.
     """
+    return select_files(read_folder(folder))
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Return every file below ``folder`` by relative path, hidden ones left out.
+
+    Raises:
+        NotFound: If the folder has no ``service.toml``.
+        Invalid: If a file is too large.
+    """
     if not (folder / "service.toml").is_file():
         raise NotFound(f"{folder} has no service.toml; name the folder of a service")
     contents: dict[str, bytes] = {}
@@ -83,7 +97,7 @@ def read_service(folder: Path) -> ServiceFiles:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise Invalid(f"{relative} is larger than {MAX_FILE_BYTES // 2**20} MiB", path=relative)
             contents[relative] = path.read_bytes()
-    return select_files(contents)
+    return contents
 
 
 def select_files(contents: Mapping[str, bytes]) -> ServiceFiles:
@@ -120,20 +134,8 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     gate = parse_toml(files, "gate.toml", GatePolicy)
     names = [evaluator.name for evaluator in evaluators.evaluator]
     _require_unique(names, "evaluators.toml", "evaluator name")
-    for metric in gate.metric:
-        if metric.evaluator not in names:
-            raise Invalid(f"gate.toml: evaluator {metric.evaluator!r} is not in evaluators.toml", path="gate.toml")
-        if metric.margin is None and metric.floor is None:
-            raise Invalid(f"gate.toml: {metric.evaluator!r} needs a margin, a floor, or both", path="gate.toml")
-        if metric.margin is not None and metric.margin <= 0:
-            raise Invalid(f"gate.toml: margin {metric.margin} of {metric.evaluator!r} is not above 0", path="gate.toml")
-    if not gate.metric:
-        raise Invalid("gate.toml: a gate without a [[metric]] would let everything pass", path="gate.toml")
-    if not 0 < gate.alpha < 0.5:
-        raise Invalid(f"gate.toml: alpha {gate.alpha} is not between 0 and 0.5", path="gate.toml")
-    for model in [service.model, *service.fallback]:
-        if "/" not in model.name:
-            raise Invalid(f"service.toml: model {model.name!r} is not of the form UPSTREAM/MODEL", path="service.toml")
+    _check_service(service)
+    _check_gate(gate, names)
     dataset = parse_dataset(files.text(DATASET_FILE), DATASET_FILE)
     return ServiceDefinition(
         service=service,
@@ -150,6 +152,50 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
         gate=gate,
         prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in files.contents else None,
     )
+
+
+def _check_service(service: ServiceSpec) -> None:
+    if not _SERVICE_NAME.fullmatch(service.name):
+        raise Invalid(
+            f"service.toml: name {service.name[:200]!r} must be up to 128 letters, digits and '.', '_' or '-'",
+            path="service.toml",
+        )
+    own = service.baseline.model if service.baseline else None
+    for model in [service.model, *service.fallback, *([own] if own else [])]:
+        upstream, _, name = model.name.partition("/")
+        if not upstream or not name:
+            raise Invalid(f"service.toml: model {model.name!r} is not of the form UPSTREAM/MODEL", path="service.toml")
+        try:
+            canonical_json(msgspec.to_builtins(model))
+        except ValueError as error:
+            raise Invalid(f"service.toml: parameters of {model.name!r}: {error}", path="service.toml") from error
+
+
+def _check_gate(gate: GatePolicy, evaluators: list[str]) -> None:
+    if not gate.metric:
+        raise Invalid("gate.toml: a gate without a [[metric]] would let everything pass", path="gate.toml")
+    if not 0 < gate.alpha < 0.5:
+        raise Invalid(f"gate.toml: alpha {gate.alpha} is not between 0 and 0.5", path="gate.toml")
+    for metric in gate.metric:
+        problem = _metric_problem(metric, evaluators)
+        if problem:
+            raise Invalid(f"gate.toml: {problem}", path="gate.toml")
+
+
+def _metric_problem(metric: MetricPolicy, evaluators: list[str]) -> str:
+    # Every kind of evaluator scores from 0 to 1, so other bounds are percents, typing errors, NaN or infinity.
+    name, margin, floor = metric.evaluator, metric.margin, metric.floor
+    if name not in evaluators:
+        return f"evaluator {name!r} is not in evaluators.toml"
+    if margin is None and floor is None:
+        return f"{name!r} needs a margin, a floor, or both"
+    if margin is None and metric.must_be_superior:
+        return f"{name!r} must be superior and has no margin; superiority is tested with one"
+    if margin is not None and not 0 < margin < 1:
+        return f"margin {margin} of {name!r} is not above 0 and below 1"
+    if floor is not None and not 0 <= floor <= 1:
+        return f"floor {floor} of {name!r} is not from 0 to 1"
+    return ""
 
 
 def parse_dataset(text: str, path: str) -> list[DatasetItem]:
@@ -192,17 +238,31 @@ def parse_prompt(files: ServiceFiles, path: str) -> ChatPrompt:
     The variables of a text prompt are the names its template uses; they are strings.
 
     Raises:
-        Invalid: If the file or its template is malformed.
+        Invalid: If the file or a template is malformed, or a message uses a variable that is not declared.
     """
-    if path.endswith(".toml"):
-        return parse_toml(files, path, ChatPrompt)
-    text = files.text(path)
+    if not path.endswith(".toml"):
+        text = files.text(path)
+        variables: dict[str, VariableType] = dict.fromkeys(sorted(_template_variables(text, path)), "string")
+        return ChatPrompt(variables=variables, messages=[MessageSpec(role="user", content=text)])
+    prompt = parse_toml(files, path, ChatPrompt)
+    if not prompt.messages:
+        raise Invalid(f"{path}: messages is empty; a prompt needs at least one", path=path)
+    for index, message in enumerate(prompt.messages):
+        undeclared = _template_variables(message.content, f"{path}: messages[{index}].content") - set(prompt.variables)
+        if undeclared:
+            raise Invalid(f"{path}: messages[{index}] uses {min(undeclared)!r}, which [variables] lacks", path=path)
+    return prompt
+
+
+def _template_variables(text: str, place: str) -> set[str]:
+    # Compiled by the gateway, in a sandbox; here it is only read.
+    environment = Environment(autoescape=False)  # noqa: S701 (the output is text for a model, not HTML)
     try:
-        names = meta.find_undeclared_variables(Environment(autoescape=False).parse(text)) - {"context"}  # noqa: S701
+        names = meta.find_undeclared_variables(environment.parse(text))
     except TemplateSyntaxError as error:
-        raise Invalid(f"{path}, line {error.lineno}: {error.message}", path=path) from error
-    variables: dict[str, VariableType] = dict.fromkeys(sorted(names), "string")
-    return ChatPrompt(variables=variables, messages=[MessageSpec(role="user", content=text)])
+        path = place.partition(":")[0]
+        raise Invalid(f"{place}, line {error.lineno}: {error.message}", path=path) from error
+    return names - {"context"} - set(environment.globals)
 
 
 def parse_examples(files: ServiceFiles) -> list[ExampleTurn]:

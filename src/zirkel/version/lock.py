@@ -1,13 +1,14 @@
 """``zirkel.lock``: every digest of a release, written out; recomputed offline from the files alone."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from zirkel.core import Invalid, NotFound
-from zirkel.version.files import LOCK_FILE, parse_service, read_service
+from zirkel.core import Invalid, NotFound, sha256_hex
+from zirkel.version.files import LOCK_FILE, parse_service, read_folder, read_service
 from zirkel.version.release import build_releases, file_hashes
 
 LOCK_FORMAT = 1
@@ -84,19 +85,37 @@ def verify_service(folder: Path) -> list[Difference]:
 
     Raises:
         NotFound: If there is no service or no lock.
-        Invalid: If the lock is malformed.
+        Invalid: If the lock is malformed, or a file that it does not name is.
     """
     locked = read_lock(folder)
-    hashes = file_hashes(read_service(folder))
-    differences = [Difference(path, "is locked and missing") for path in sorted(set(locked.files) - set(hashes))]
-    for path, sha in hashes.items():
-        if path not in locked.files:
-            differences.append(Difference(path, "is not in the lock"))
-        elif sha != locked.files[path]:
-            differences.append(Difference(path, f"has SHA-256 {sha[:12]}…, locked is {locked.files[path][:12]}…"))
+    contents = read_folder(folder)
+    # Bytes first: a change that makes a file unreadable is a difference like any other.
+    differences = _changed_files(locked, contents)
     if differences:
         return differences
     current = lock_service(folder)
+    differences = _changed_digests(locked, current)
+    if not differences and contents[LOCK_FILE] != encode_lock(current):
+        differences.append(Difference(LOCK_FILE, f"is not as it was written; write it with: zirkel lock {folder}"))
+    return differences
+
+
+def _changed_files(locked: Lock, contents: Mapping[str, bytes]) -> list[Difference]:
+    differences = []
+    for path, expected in sorted(locked.files.items()):
+        if path not in contents:
+            differences.append(Difference(path, "is locked and missing"))
+        elif (sha := sha256_hex(contents[path])) != expected:
+            differences.append(Difference(path, f"has SHA-256 {sha[:12]}…, locked is {expected[:12]}…"))
+    return differences
+
+
+def _changed_digests(locked: Lock, current: Lock) -> list[Difference]:
+    differences = [Difference(path, "is not in the lock") for path in sorted(set(current.files) - set(locked.files))]
+    others = sorted(set(locked.files) - set(current.files))
+    differences += [Difference(path, "is locked, but is not a file of the service") for path in others]
+    if differences:
+        return differences
     for kind, value in sorted(current.artefacts.items()):
         if locked.artefacts.get(kind) != value:
             differences.append(Difference(LOCK_FILE, f"names another digest for the {kind} than its files give"))

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from zirkel.app.demo.facts import Facts
 from zirkel.app.demo.loop_steps import decide, evaluate, push_and_lock, roll_back, ship_candidate, ship_first
@@ -54,6 +56,7 @@ def run_demo(options: DemoOptions, say: Say) -> None:
     stack = Stack(options.folder)
     setting = make_setting(options, stack, say)
     started_s = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         for number, step in enumerate(STEPS, start=1):
             say(f"\n[{number}/{len(STEPS)}] {step.title}")
@@ -67,6 +70,11 @@ def run_demo(options: DemoOptions, say: Say) -> None:
             _wait_for_interrupt(say)
     finally:
         stack.stop_all()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # As for Ctrl-C: what was started is stopped on the way out.
+    raise KeyboardInterrupt
 
 
 def _make_folder(folder: Path) -> None:

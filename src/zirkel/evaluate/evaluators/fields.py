@@ -9,7 +9,7 @@ def read_field(output: str, field: str) -> str | None:
         return output.strip()
     try:
         parsed = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict) or field not in parsed:
         return None

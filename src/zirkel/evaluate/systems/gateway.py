@@ -1,6 +1,5 @@
 """A release as the gateway serves it: priced, traced and recorded like any other call."""
 
-import json
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
@@ -40,22 +39,35 @@ class GatewaySystem:
         try:
             response = self._client.post("/v1/chat/completions", json=body, headers=headers)
             payload = response.json()
-        except (httpx.HTTPError, json.JSONDecodeError) as error:
+        except httpx.HTTPError as error:
             return Answer("", error=f"the gateway could not be reached: {type(error).__name__}: {error}")
+        except ValueError as error:
+            return Answer("", error=f"HTTP {response.status_code} without JSON: {error}")
         duration_ms = (self._clock.now_ns() - started_ns) / 1e6
         if response.status_code != 200:
-            message = payload.get("error", {}).get("message", response.text[:200])
-            return Answer("", error=f"HTTP {response.status_code}: {message}", duration_ms=duration_ms)
+            return Answer("", error=f"HTTP {response.status_code}: {_message(response)}", duration_ms=duration_ms)
         if response.headers.get("x-zirkel-fallback", "0") != "0":
             model = response.headers.get("x-zirkel-model", "")
             return Answer("", error=f"the release's own model failed; its fallback {model} answered")
-        output = payload["choices"][0]["message"].get("content") or ""
+        try:
+            output = payload["choices"][0]["message"].get("content") or ""
+        except (LookupError, TypeError, AttributeError):
+            return Answer("", error=f"the answer is no chat completion: {response.text[:200]}", duration_ms=duration_ms)
+        if not isinstance(output, str):
+            return Answer("", error=f"the answer is no text: {response.text[:200]}", duration_ms=duration_ms)
         cost = _decimal(response.headers.get("x-zirkel-cost-usd", "unknown"))
         return Answer(output, cost_usd=cost, duration_ms=duration_ms)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return response.text[:200]
 
 
 def _decimal(text: str) -> Decimal | None:

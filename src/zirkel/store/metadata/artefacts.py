@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, func, insert, select
 
 from zirkel.core import AddedArtefact, NotFound
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import artefacts as table
 
 
@@ -14,6 +15,7 @@ class Artefacts:
 
     def add(self, project_id: str, kind: str, name: str, digest: str, content: str, created_ns: int) -> AddedArtefact:
         """Keep an artefact; one that is known keeps its version number."""
+        lock_name(self._connection, project_id)
         known = self._version(project_id, digest)
         if known is not None:
             return AddedArtefact(version=known, is_new=False)

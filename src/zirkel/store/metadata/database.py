@@ -1,5 +1,6 @@
 """The metadata database: opening, migrating, transactions."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from zirkel.store.metadata.environments import Environments
 from zirkel.store.metadata.experiments import Experiments
 from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
 from zirkel.store.metadata.ledger import Ledger
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.releases import Releases
 from zirkel.store.metadata.verdicts import Verdicts
 
@@ -44,6 +46,7 @@ class Metadata:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._this_thread = threading.local()
 
     @classmethod
     def open(cls, url: str, clock: Clock) -> "Metadata":
@@ -57,14 +60,31 @@ class Metadata:
             Incompatible: If the database was written by a newer program; it is not touched then.
         """
         engine = _create_engine(url)
-        migrate(engine)
+        try:
+            migrate(engine)
+            if engine.dialect.name == "sqlite":
+                # Kept in the file; set last, so that a database of a newer program is left as it is.
+                _use_write_ahead_log(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine, clock)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Open a read-write transaction; it commits at the end of the block and rolls back on an error."""
-        with self._engine.begin() as connection:
-            yield Transaction(connection, self._clock)
+        """Open a read-write transaction; it commits at the end of the block and rolls back on an error.
+
+        Raises:
+            RuntimeError: If this thread has one open already. On SQLite the second would wait for the first.
+        """
+        if getattr(self._this_thread, "is_inside", False):
+            raise RuntimeError("this thread has a transaction open already; end it first, or pass it on")
+        self._this_thread.is_inside = True
+        try:
+            with self._engine.begin() as connection:
+                yield Transaction(connection, self._clock)
+        finally:
+            self._this_thread.is_inside = False
 
     def close(self) -> None:
         """Close all connections."""
@@ -81,6 +101,7 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     with engine.begin() as connection:
+        lock_name(connection, "zirkel migrations")
         current = MigrationContext.configure(connection).get_current_revision()
         if current is not None and current not in known:
             raise Incompatible(
@@ -104,9 +125,17 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     # The driver's own transaction handling would begin late and deferred; see _begin_immediate.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA journal_mode=WAL")
+    finally:
+        connection.close()
 
 
 def _begin_immediate(connection: Connection) -> None:

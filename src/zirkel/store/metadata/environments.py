@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Row, insert, select, update
 
 from zirkel.core import Conflict, EnvironmentRecord, Rollout
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import environments as table
 
 
@@ -35,6 +36,7 @@ class Environments:
         Raises:
             Conflict: If the environment is not at that version any more.
         """
+        lock_name(self._connection, record.project_id)
         values = _to_values(record)
         if record.version == 1:
             if self.get(record.project_id, record.service, record.environment) is not None:

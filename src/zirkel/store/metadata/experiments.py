@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from zirkel.core import ExperimentRecord, ExperimentState, TrialRecord, TrialState
+from zirkel.core import Conflict, ExperimentRecord, ExperimentState, TrialRecord, TrialState
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import experiments, trials
 
 
@@ -19,6 +21,7 @@ class Experiments:
 
     def add(self, record: ExperimentRecord) -> bool:
         """Keep an experiment; False if it is known already."""
+        lock_name(self._connection, record.project_id)
         if self.get(record.project_id, record.experiment_id) is not None:
             return False
         self._connection.execute(insert(experiments).values(**dataclasses.asdict(record)))
@@ -58,9 +61,19 @@ class Experiments:
         self._connection.execute(update(experiments).where(*key).values(**values))
 
     def claim(self, records: Iterable[TrialRecord]) -> None:
-        """Note that calls are about to be made for answers that nobody claimed yet."""
+        """Note that calls are about to be made for answers that nobody claimed yet.
+
+        Raises:
+            Conflict: If one of them is claimed or answered; the transaction must be given up then.
+        """
         for record in records:
-            self._connection.execute(insert(trials).values(**_trial_values(record)))
+            try:
+                self._connection.execute(insert(trials).values(**_trial_values(record)))
+            except IntegrityError as error:
+                raise Conflict(
+                    f"trial {record.trial} of item {record.item_id!r} in experiment {record.experiment_id} is claimed "
+                    "by another run; let that one finish"
+                ) from error
 
     def answer(self, record: TrialRecord) -> bool:
         """Write an answer over its claim; False if there is an answer already, which then stays."""

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from zirkel.core import KeyRecord, PersonRecord, ProjectRecord, Role, UpstreamRecord
+from zirkel.core import Conflict, KeyRecord, PersonRecord, ProjectRecord, Role, UpstreamRecord
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import api_keys, people, projects, upstreams
 
 
@@ -64,7 +65,15 @@ class People:
         self._connection = connection
 
     def put(self, record: PersonRecord) -> None:
-        """Keep a person; one with the same address is replaced."""
+        """Keep a person; one with the same address is replaced.
+
+        Raises:
+            Conflict: If the address belongs to somebody of another project.
+        """
+        lock_name(self._connection, f"person {record.email}")
+        known = self.by_email(record.email)
+        if known is not None and known.project_id != record.project_id:
+            raise Conflict(f"{record.email!r} belongs to somebody of another project; use another address")
         self._connection.execute(delete(people).where(people.c.email == record.email))
         values = dataclasses.asdict(record) | {"roles": _join(record.roles)}
         self._connection.execute(insert(people).values(**values))
@@ -86,6 +95,7 @@ class Upstreams:
 
     def put(self, record: UpstreamRecord) -> None:
         """Keep an upstream; one of the same name is replaced."""
+        lock_name(self._connection, record.project_id)
         same = (upstreams.c.project_id == record.project_id, upstreams.c.name == record.name)
         self._connection.execute(delete(upstreams).where(*same))
         self._connection.execute(insert(upstreams).values(**dataclasses.asdict(record)))

@@ -1,12 +1,12 @@
 """The append-only, hash-chained ledger."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select
 
 from zirkel.core import GENESIS_HASH, Checkpoint, Clock, Json, LedgerEntry, canonical_json, entry_hash
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import checkpoints, ledger
 
 
@@ -19,7 +19,7 @@ class Ledger:
 
     def append(self, project_id: str, actor: str, action: str, payload: Json) -> str:
         """Append an entry in the running transaction and return its hash."""
-        self._lock(project_id)
+        lock_name(self._connection, project_id)
         last = self._connection.execute(
             select(ledger.c.sequence, ledger.c.hash)
             .where(ledger.c.project_id == project_id)
@@ -54,16 +54,16 @@ class Ledger:
         return self._connection.execute(query).scalar() or 0
 
     def put_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Keep a signed checkpoint."""
+        """Keep a signed checkpoint; the first one over an entry stays."""
+        lock_name(self._connection, checkpoint.project_id)
+        known = select(checkpoints.c.sequence).where(
+            checkpoints.c.project_id == checkpoint.project_id, checkpoints.c.sequence == checkpoint.sequence
+        )
+        if self._connection.execute(known).first() is not None:
+            return
         self._connection.execute(insert(checkpoints).values(**dataclasses.asdict(checkpoint)))
 
     def checkpoints(self, project_id: str) -> Sequence[Checkpoint]:
         """Return a project's checkpoints in order."""
         query = select(checkpoints).where(checkpoints.c.project_id == project_id).order_by(checkpoints.c.sequence)
         return [Checkpoint(*row) for row in self._connection.execute(query)]
-
-    def _lock(self, project_id: str) -> None:
-        # SQLite transactions hold the only write lock from their start; PostgreSQL needs to be asked.
-        if self._connection.dialect.name == "postgresql":
-            number = int.from_bytes(hashlib.sha256(project_id.encode()).digest()[:8], "big", signed=True)
-            self._connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})

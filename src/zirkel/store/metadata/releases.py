@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, func, insert, select
 
 from zirkel.core import ReleaseRecord, ServiceRecord
+from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import releases, services
 
 
@@ -17,6 +18,7 @@ class Releases:
 
     def add(self, record: ReleaseRecord) -> bool:
         """Keep a release, giving it its service's next number; False if it is known already."""
+        lock_name(self._connection, record.project_id)
         if self.get(record.project_id, record.digest) is not None:
             return False
         same = (releases.c.project_id == record.project_id, releases.c.service == record.service)
@@ -43,6 +45,7 @@ class Releases:
 
     def put_service(self, record: ServiceRecord) -> None:
         """Set what a service points to."""
+        lock_name(self._connection, record.project_id)
         same = (services.c.project_id == record.project_id, services.c.name == record.name)
         self._connection.execute(delete(services).where(*same))
         self._connection.execute(insert(services).values(**dataclasses.asdict(record)))

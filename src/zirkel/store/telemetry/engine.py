@@ -34,8 +34,8 @@ _INSERT_SETTINGS: Mapping[str, str | int] = {
     "max_partitions_per_insert_block": 0,
 }
 
-# A process of at most 900 MiB: caches of tens of megabytes instead of gigabytes, and pools of a few threads instead of
-# hundreds (the pool that removes old parts alone would otherwise start 128 at once, and keep them).
+# A process of at most 900 MiB: caches of tens of megabytes instead of gigabytes, merges column by column and with small
+# buffers (a fifth of the memory), and old parts removed by one thread (else 128 are started for it at once, and kept).
 _EMBEDDED_CONFIG = """<clickhouse>
   <max_server_memory_usage>734003200</max_server_memory_usage>
   <merges_mutations_memory_usage_soft_limit>268435456</merges_mutations_memory_usage_soft_limit>
@@ -45,14 +45,11 @@ _EMBEDDED_CONFIG = """<clickhouse>
   <query_condition_cache_size>4194304</query_condition_cache_size>
   <compiled_expression_cache_size>8388608</compiled_expression_cache_size>
   <max_thread_pool_free_size>16</max_thread_pool_free_size>
-  <max_parts_cleaning_thread_pool_size>2</max_parts_cleaning_thread_pool_size>
-  <max_active_parts_loading_thread_pool_size>2</max_active_parts_loading_thread_pool_size>
-  <max_outdated_parts_loading_thread_pool_size>2</max_outdated_parts_loading_thread_pool_size>
-  <max_unexpected_parts_loading_thread_pool_size>1</max_unexpected_parts_loading_thread_pool_size>
   <merge_tree>
     <vertical_merge_algorithm_min_rows_to_activate>8192</vertical_merge_algorithm_min_rows_to_activate>
     <max_compress_block_size>262144</max_compress_block_size>
     <merge_max_block_size_bytes>4194304</merge_max_block_size_bytes>
+    <concurrent_part_removal_threshold>1000000</concurrent_part_removal_threshold>
   </merge_tree>
 </clickhouse>
 """

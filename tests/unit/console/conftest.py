@@ -1,0 +1,274 @@
+"""The console over real services on SQLite; only the telemetry is a list in memory."""
+
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from zirkel.console import mount_console
+from zirkel.core import Json, ManualClock, Principal, Span, SpanKind, Usage
+from zirkel.gateway import hash_key
+from zirkel.govern import Access, Evidence, Vault
+from zirkel.observe import Status, Traces
+from zirkel.ship import ShipOrder, Shipping
+from zirkel.store.blobs import Blobs
+from zirkel.store.metadata import Metadata
+from zirkel.version import Registry
+
+SERVICE = "review-triage"
+FILES = {
+    "service.toml": b'name = "review-triage"\ndescription = "Sorts reviews."\nunit = "user"\n'
+    b'[model]\nname = "local/small"\n[baseline]\nprompt = "baseline.toml"\n',
+    "chat.toml": b'[variables]\nreview = "string"\n[[messages]]\nrole = "user"\ncontent = "Label: {{ review }}"\n',
+    "baseline.toml": b'[variables]\nreview = "string"\n[[messages]]\nrole = "user"\ncontent = "{{ review }}"\n',
+    "evaluators.toml": b'[[evaluator]]\nname = "label_match"\nkind = "exact"\n',
+    "gate.toml": b'[[metric]]\nevaluator = "label_match"\nmargin = 0.05\n',
+    "datasets/golden.jsonl": b'{"id": "1", "input": {"review": "good"}, "expected": "positive"}\n',
+}
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What one arm did, as the telemetry store answers."""
+
+    release: str
+    arm: str
+    requests: int
+    errors: int = 0
+    fallback_answers: int = 0
+    cost_usd: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    latency_p50_ms: float = 0.0
+    latency_p95_ms: float = 0.0
+    ttft_p50_ms: float | None = None
+
+
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of traces."""
+
+    trace_id: str
+    name: str
+    service: str
+    release: str
+    arm: str
+    start_ns: int
+    duration_ns: int
+    status: str
+    cost_usd: Decimal | None
+
+
+@dataclass
+class Telemetry:
+    """Stored telemetry, as lists; also what experiments found."""
+
+    spans: list[Span] = field(default_factory=list)
+    usage: list[UsageRow] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
+    findings: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+
+    def service_usage(
+        self, project_id: str, service: str, environment: str, since_ns: int, until_ns: int
+    ) -> Sequence[UsageRow]:
+        return self.usage
+
+    def measure_values(
+        self, project_id: str, service: str, measure: str, since_ns: int, until_ns: int, limit: int
+    ) -> Sequence[float]:
+        return self.values.get(measure, [])
+
+    def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
+        return [span for span in self.spans if (span.project_id, span.trace_id) == (project_id, trace_id)]
+
+    def list_traces(
+        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
+    ) -> Sequence[TraceRow]:
+        roots = [span for span in self.spans if not span.parent_span_id and service in ("", span.service)]
+        return [trace_row(span) for span in roots[:limit]]
+
+    def count_traces(self, project_id: str, since_ns: int = 0) -> int:
+        return len({span.trace_id for span in self.spans})
+
+    def quality(self, project_id: str, service: str, release: str) -> Mapping[str, Json] | None:
+        return self.findings.get(release)
+
+
+class NoGateway:
+    """There is no gateway to tell."""
+
+    def publish(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class ConsoleRooms:
+    """What the console is mounted over."""
+
+    access: Access
+    registry: Registry
+    status: Status
+    traces: Traces
+    evidence: Evidence
+
+
+@dataclass
+class House:
+    """A running console and everything behind it."""
+
+    rooms: ConsoleRooms
+    shipping: Shipping
+    telemetry: Telemetry
+    clock: ManualClock
+    app: FastAPI
+    admin: Principal
+    admin_key: str
+
+    def browser(self, base_url: str = "http://testserver") -> TestClient:
+        return TestClient(self.app, base_url=base_url, follow_redirects=False)
+
+    def push(self, name: str = SERVICE) -> tuple[str, str]:
+        """Push a service; return the candidate's and the baseline's digest."""
+        files = FILES | {"service.toml": FILES["service.toml"].replace(SERVICE.encode(), name.encode())}
+        pushed = self.rooms.registry.push(self.admin, files)
+        assert pushed.baseline is not None
+        return pushed.release, pushed.baseline
+
+    def ship(self, reference: str, weight: float = 0.1) -> None:
+        order = ShipOrder(SERVICE, reference, weight=weight, break_glass="already live")
+        self.shipping.ship(self.admin, order)
+
+
+def build_house(folder: Path) -> Iterator[House]:
+    """Yield a console over fresh stores in ``folder``."""
+    clock = ManualClock()
+    metadata = Metadata.open(f"sqlite:///{folder}/metadata.sqlite", clock)
+    registry = Registry(metadata, Blobs.open(f"file://{folder}/blobs"), clock)
+    vault = Vault(b"m" * 32)
+    access = Access(metadata, NoGateway(), vault, partial(hash_key, b"pepper"), clock)
+    telemetry = Telemetry()
+    status = Status(metadata, telemetry, telemetry, clock)
+    rooms = ConsoleRooms(access, registry, status, Traces(telemetry), Evidence(metadata, vault, clock))
+    first = access.bootstrap()
+    assert first is not None
+    app = FastAPI()
+    mount_console(app, rooms, vault.subkey("console session"), clock)
+    shipping = Shipping(metadata, registry, NoGateway(), clock)
+    yield House(rooms, shipping, telemetry, clock, app, access.authenticate(first.text), first.text)
+    metadata.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    yield from build_house(tmp_path)
+
+
+@pytest.fixture
+def browser(house: House) -> TestClient:
+    """A browser whose user has signed in as admin."""
+    client = house.browser()
+    assert sign_in(client, key=house.admin_key).status == 303
+    return client
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from the sign-in form."""
+
+    status: int
+    location: str
+    text: str
+
+
+def sign_in(client: TestClient, next_path: str = "/", **fields: str) -> Answer:
+    """Fill in the sign-in form and send it."""
+    page = client.get("/sign-in", params={"next": next_path})
+    sent = {name: hidden(page.text, name) for name in ("form_token", "next")}
+    answer = client.post("/sign-in", data=sent | fields)
+    return Answer(answer.status_code, answer.headers.get("location", ""), answer.text)
+
+
+def hidden(page: str, name: str) -> str:
+    """Return the value of a page's hidden field."""
+    found = re.search(f'type="hidden" name="{name}" value="([^"]*)"', page)
+    assert found is not None, f"no field {name}"
+    return html.unescape(found.group(1))
+
+
+def words(page: str) -> str:
+    """Return what a page says, without markup, white space as single spaces."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def trace_row(span: Span) -> TraceRow:
+    return TraceRow(
+        trace_id=span.trace_id,
+        name=span.name,
+        service=span.service,
+        release=span.release,
+        arm=span.arm,
+        start_ns=span.start_ns,
+        duration_ns=span.end_ns - span.start_ns,
+        status=span.status,
+        cost_usd=span.cost_usd,
+    )
+
+
+def finding(estimate: float, low: float, high: float) -> dict[str, Json]:
+    """Return an experiment's report as evaluate writes it, with two metrics."""
+    interval: dict[str, Json] = {"estimate": estimate, "low": low, "high": high, "confidence": 0.95, "method": "t"}
+    interval |= {"n": 120, "n_clusters": None, "warnings": []}
+    return {
+        "items": 120,
+        "trials": 2,
+        "errored": 0,
+        "metrics": {
+            "label_match": {"interval": interval, "scored_items": 120, "flip_rate": 0.1},
+            "valid_output": {"interval": None, "scored_items": 1, "flip_rate": None},
+        },
+    }
+
+
+def call_spans(trace: int, clock: ManualClock, text: str = "good", release: str = "") -> list[Span]:
+    """Return a call through the gateway and its one attempt; ``text`` is in every place that callers write to."""
+    trace_id = f"{trace:032x}"
+    start_ns = clock.now_ns() - trace * 10**9
+    messages = msgspec.json.encode([{"role": "user", "content": text}]).decode()
+    call = Span(
+        project_id="default",
+        trace_id=trace_id,
+        span_id=f"{trace:08x}00000001",
+        name=text,
+        kind=SpanKind.CALL,
+        source="gateway",
+        start_ns=start_ns,
+        end_ns=start_ns + 412_000_000,
+        status="ok",
+        service=SERVICE,
+        environment="production",
+        release=release,
+        arm="stable",
+        unit=text,
+        input=msgspec.json.encode({"review": text}).decode(),
+        output=text,
+        cost_usd=Decimal("0.0000123"),
+    )
+    attempt = msgspec.structs.replace(
+        call,
+        span_id=f"{trace:08x}00000002",
+        parent_span_id=call.span_id,
+        kind=SpanKind.CHAT,
+        provider="local",
+        request_model=text,
+        usage=Usage(input_tokens=120, output_tokens=9),
+        input=messages,
+        output=text,
+    )
+    return [call, attempt]
