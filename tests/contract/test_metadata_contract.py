@@ -39,7 +39,7 @@ from zirkel.core import (
     new_id,
     verify_pack,
 )
-from zirkel.store.metadata import Metadata
+from zirkel.store.metadata import Metadata, Transaction
 from zirkel.store.metadata.schema import metadata as tables
 
 CLOCK = ManualClock()
@@ -539,7 +539,7 @@ def test_appends_from_eight_threads_never_fork_the_chain(store: Metadata, projec
 _APPEND = """
 import sys
 from zirkel.core import SystemClock
-from zirkel.store.metadata import Metadata
+from zirkel.store.metadata import Metadata, Transaction
 
 store = Metadata.open(sys.argv[1], SystemClock())
 for turn in range(10):
@@ -565,11 +565,14 @@ def test_processes_that_open_and_append_at_once_never_fork_the_chain(new_databas
 
 
 def test_a_failed_transaction_leaves_nothing_behind(store: Metadata, project: str) -> None:
-    with pytest.raises(ZeroDivisionError), store.transaction() as tx:
+    def fail(tx: Transaction) -> None:
         tx.ledger.append(project, "ann", "push", {})
         tx.environments.put(environment(project))
         tx.artefacts.add(project, "prompt", "a", "1" * 64, "{}", 1)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), store.transaction() as tx:
+        fail(tx)
     with store.transaction() as tx:
         assert tx.ledger.last_sequence(project) == 0
         assert tx.environments.get(project, "triage", "production") is None

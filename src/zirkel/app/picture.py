@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zirkel.app.config import read_variable
-from zirkel.core import Invalid, NotFound, ZirkelError
+from zirkel.core import Invalid, NotFound, Unauthenticated, ZirkelError
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_FLAGS = (
@@ -51,6 +51,7 @@ def take_picture(
 
     Raises:
         NotFound: If the playwright package or Chromium is missing, or the console does not answer.
+        Unauthenticated: If the key is not known there.
     """
     try:
         from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415 (a development dependency)
@@ -66,8 +67,11 @@ def take_picture(
             )
             page.goto(f"{url.rstrip('/')}/sign-in")
             page.get_by_label("API key").fill(key)
-            page.get_by_role("button", name="Sign in").click()
-            page.get_by_role("button", name="Sign out").wait_for(timeout=10_000)
+            with page.expect_navigation():
+                page.get_by_role("button", name="Sign in").click()
+            refusal = page.get_by_role("alert")
+            if refusal.count():
+                raise Unauthenticated(refusal.inner_text())
             page.goto(url.rstrip("/") + path)
             out.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=out)

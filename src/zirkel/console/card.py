@@ -47,6 +47,8 @@ class MetricTable:
     metric: str
     scale: Scale
     rows: tuple[QualityRow, ...]
+    warnings: tuple[str, ...]
+    """Why its intervals deserve less trust, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,9 @@ def _metric_table(
         for release in order
         if name in found[release].metrics
     )
-    return MetricTable(name, scale_of(row.interval for row in rows if row.interval), rows)
+    intervals = [row.interval for row in rows if row.interval]
+    warnings = dict.fromkeys(warning for interval in intervals for warning in interval.warnings)
+    return MetricTable(name, scale_of(intervals), rows, tuple(warnings))
 
 
 def _cost_column(usage: ArmCost, numbers: Mapping[str, int]) -> CostColumn:

@@ -57,15 +57,17 @@ def format_significant(value: float, digits: int = 3) -> str:
     """Return ``value`` with ``digits`` significant digits, without exponent, thousands set apart by commas."""
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
-    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    # Of the rounded value: 0.99999 has one decimal less than its own logarithm says.
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
     return f"{value:,.{decimals}f}"
 
 
 def format_usd(amount: Decimal) -> str:
     """Return an amount: two decimals from 1 USD on, below that three significant digits."""
-    if abs(amount) >= 1 or amount == 0:
+    if abs(amount) >= Decimal("0.9995") or amount == 0:
         return f"{amount:,.2f}"
-    decimals = 2 - amount.adjusted()
+    decimals = 2 - Decimal(f"{amount:.2e}").adjusted()
     return f"{amount:.{decimals}f}"
 
 

@@ -38,7 +38,13 @@ class Verification:
 
 def encode_pack(pack: EvidencePack) -> bytes:
     """Return the pack as JSON lines: a header, then entries and checkpoints."""
-    lines: list[Json] = [{"pack": PACK_FORMAT, "project_id": pack.project_id, "entries": len(pack.entries)}]
+    header: Json = {
+        "pack": PACK_FORMAT,
+        "project_id": pack.project_id,
+        "entries": len(pack.entries),
+        "checkpoints": len(pack.checkpoints),
+    }
+    lines = [header]
     lines += [{"entry": asdict(entry)} for entry in pack.entries]
     lines += [{"checkpoint": asdict(checkpoint)} for checkpoint in pack.checkpoints]
     return b"".join(canonical_json(line) + b"\n" for line in lines)
@@ -67,8 +73,11 @@ def decode_pack(data: bytes) -> EvidencePack:
                 raise Invalid(f"line {number} (entry {number - 1}): neither an entry nor a checkpoint")
         except msgspec.ValidationError as error:
             raise Invalid(f"line {number} (entry {number - 1}): {error}") from error
-    if header.get("entries") != len(entries):
-        raise Invalid(f"the header promises {header.get('entries')} entries, the pack holds {len(entries)}")
+    promised = header.get("entries"), header.get("checkpoints")
+    if promised[0] != len(entries):
+        raise Invalid(f"the header promises {promised[0]} entries, the pack holds {len(entries)}; it was cut")
+    if promised[1] != len(checkpoints):
+        raise Invalid(f"the header promises {promised[1]} checkpoints, the pack holds {len(checkpoints)}; it was cut")
     pack = EvidencePack(str(header.get("project_id")), tuple(entries), tuple(checkpoints))
     _require_same_text(data, encode_pack(pack))
     return pack

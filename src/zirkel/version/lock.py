@@ -73,7 +73,7 @@ def read_lock(folder: Path) -> Lock:
         raise NotFound(f"{path} does not exist; write it with: zirkel lock {folder}")
     try:
         lock = msgspec.json.decode(path.read_bytes(), type=Lock)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"{path}: {error}", path=LOCK_FILE) from error
     if lock.format != LOCK_FORMAT:
         raise Invalid(f"{path} has format {lock.format}; this program reads {LOCK_FORMAT}", path=LOCK_FILE)

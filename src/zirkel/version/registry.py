@@ -1,5 +1,6 @@
 """Pushing services and opening releases again."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,10 +96,7 @@ class Registry:
                 baseline_release=baseline,
                 updated_ns=now_ns,
             )
-            moved = before is None or (before.candidate_release, before.baseline_release) != (
-                record.candidate_release,
-                record.baseline_release,
-            )
+            moved = before is None or dataclasses.replace(before, updated_ns=now_ns) != record
             if moved:
                 tx.releases.put_service(record)
             is_changed = any(fresh) or moved

@@ -2,11 +2,13 @@
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from random import Random
+from typing import Protocol
 
 import msgspec
 import pytest
@@ -70,9 +72,13 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
 class Telemetry:
     """Stored telemetry, as lists; also what experiments found."""
 
+    clock: ManualClock
     spans: list[Span] = field(default_factory=list)
     usage: list[UsageRow] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
+    """By measure."""
+    earlier: dict[str, list[float]] = field(default_factory=dict)
+    """By measure, where windows that have ended hold other values."""
     findings: dict[str, Mapping[str, Json]] = field(default_factory=dict)
 
     def service_usage(
@@ -83,7 +89,8 @@ class Telemetry:
     def measure_values(
         self, project_id: str, service: str, measure: str, since_ns: int, until_ns: int, limit: int
     ) -> Sequence[float]:
-        return self.values.get(measure, [])
+        now = self.values.get(measure, [])
+        return self.earlier.get(measure, now) if until_ns <= self.clock.now_ns() else now
 
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in self.spans if (span.project_id, span.trace_id) == (project_id, trace_id)]
@@ -119,6 +126,69 @@ class ConsoleRooms:
     evidence: Evidence
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a browser got."""
+
+    status: int
+    headers: Mapping[str, str]
+    cookies: Sequence[str]
+    """``Set-Cookie`` headers."""
+    html: str
+
+    @property
+    def words(self) -> str:
+        """What the page says, without markup, white space as single spaces."""
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", self.html)).split())
+
+    def hidden(self, name: str) -> str:
+        """Return the value of a hidden field."""
+        found = re.search(f'type="hidden" name="{name}" value="([^"]*)"', self.html)
+        assert found is not None, f"no field {name}"
+        return html.unescape(found.group(1))
+
+
+class Browser:
+    """Keeps cookies, does not follow redirects."""
+
+    def __init__(self, client: TestClient) -> None:
+        self._client = client
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Page:
+        return _page(self._client.get(path, params=query, headers=headers))
+
+    def post(self, path: str, fields: Mapping[str, str]) -> Page:
+        return _page(self._client.post(path, data=dict(fields)))
+
+    def post_bytes(self, path: str, content: bytes, media_type: str) -> Page:
+        return _page(self._client.post(path, content=content, headers={"content-type": media_type}))
+
+    def sign_in(self, fields: Mapping[str, str], wanted: str = "/") -> Page:
+        """Fill in the sign-in form and send it."""
+        form = self.get("/sign-in", {"next": wanted})
+        hidden = {name: form.hidden(name) for name in ("form_token", "next")}
+        return self.post("/sign-in", {**hidden, **fields})
+
+    def cookie(self, name: str) -> str:
+        return str(self._client.cookies[name])
+
+
+class HttpAnswer(Protocol):
+    """What the test client gives, whichever HTTP library it is built on."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+    @property
+    def text(self) -> str: ...
+
+
+def _page(answer: HttpAnswer) -> Page:
+    cookies = re.split(r", (?=zirkel_)", answer.headers.get("set-cookie", ""))
+    return Page(answer.status_code, answer.headers, [cookie for cookie in cookies if cookie], answer.text)
+
+
 @dataclass
 class House:
     """A running console and everything behind it."""
@@ -131,8 +201,40 @@ class House:
     admin: Principal
     admin_key: str
 
-    def browser(self, base_url: str = "http://testserver") -> TestClient:
-        return TestClient(self.app, base_url=base_url, follow_redirects=False)
+    def browser(self, base_url: str = "http://testserver") -> Browser:
+        return Browser(TestClient(self.app, base_url=base_url, follow_redirects=False))
+
+    def use(self, release: str, *, requests: int, cost_usd: Decimal, unknown_costs: int = 0) -> None:
+        """Make calls of the stable arm all that was recorded."""
+        row = UsageRow(release=release, arm="stable", requests=requests, cost_usd=cost_usd, unknown_costs=unknown_costs)
+        self.telemetry.usage = [row]
+
+    def record(self, text: str = "good", release: str = "") -> list[Span]:
+        """Make a call and its one attempt what is stored; ``text`` is in every place that callers write to."""
+        self.telemetry.spans = call_spans(1, self.clock, text, release)
+        return self.telemetry.spans
+
+    def fill(self, text: str = "good") -> tuple[str, str]:
+        """Put something into every answer; return the candidate's and the baseline's digest."""
+        candidate, baseline = self.push()
+        self.ship("baseline")
+        self.ship("candidate", 0.25)
+        self.telemetry.findings = {baseline: finding(0.692, 0.621, 0.763), candidate: finding(0.84, 0.781, 0.898)}
+        self.telemetry.usage = [
+            UsageRow(
+                release=baseline,
+                arm="stable",
+                requests=1204,
+                errors=3,
+                fallback_answers=41,
+                cost_usd=Decimal("0.602"),
+            )
+        ]
+        random = Random(1)
+        drawn = [random.gauss(0, 1) for _ in range(300)]
+        self.telemetry.values = {"input_length": drawn, "output_length": [*drawn], "latency_ms": [1.0] * 37}
+        self.record(text, baseline)
+        return candidate, baseline
 
     def push(self, name: str = SERVICE) -> tuple[str, str]:
         """Push a service; return the candidate's and the baseline's digest."""
@@ -153,7 +255,7 @@ def build_house(folder: Path) -> Iterator[House]:
     registry = Registry(metadata, Blobs.open(f"file://{folder}/blobs"), clock)
     vault = Vault(b"m" * 32)
     access = Access(metadata, NoGateway(), vault, partial(hash_key, b"pepper"), clock)
-    telemetry = Telemetry()
+    telemetry = Telemetry(clock)
     status = Status(metadata, telemetry, telemetry, clock)
     rooms = ConsoleRooms(access, registry, status, Traces(telemetry), Evidence(metadata, vault, clock))
     first = access.bootstrap()
@@ -171,40 +273,11 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def browser(house: House) -> TestClient:
+def browser(house: House) -> Browser:
     """A browser whose user has signed in as admin."""
-    client = house.browser()
-    assert sign_in(client, key=house.admin_key).status == 303
-    return client
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back from the sign-in form."""
-
-    status: int
-    location: str
-    text: str
-
-
-def sign_in(client: TestClient, next_path: str = "/", **fields: str) -> Answer:
-    """Fill in the sign-in form and send it."""
-    page = client.get("/sign-in", params={"next": next_path})
-    sent = {name: hidden(page.text, name) for name in ("form_token", "next")}
-    answer = client.post("/sign-in", data=sent | fields)
-    return Answer(answer.status_code, answer.headers.get("location", ""), answer.text)
-
-
-def hidden(page: str, name: str) -> str:
-    """Return the value of a page's hidden field."""
-    found = re.search(f'type="hidden" name="{name}" value="([^"]*)"', page)
-    assert found is not None, f"no field {name}"
-    return html.unescape(found.group(1))
-
-
-def words(page: str) -> str:
-    """Return what a page says, without markup, white space as single spaces."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+    made = house.browser()
+    assert made.sign_in({"key": house.admin_key}).status == 303
+    return made
 
 
 def trace_row(span: Span) -> TraceRow:
