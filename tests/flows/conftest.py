@@ -56,7 +56,7 @@ def own_stack(tmp_path: Path, own_upstream: Upstream) -> Iterator[Stack]:
 def service(tmp_path: Path, request: pytest.FixtureRequest) -> ServiceFolder:
     """A service named after the test, not pushed yet."""
     name = request.node.name.removeprefix("test_")
-    return write_service(tmp_path / "services", re.sub(r"[^a-z0-9]+", "-", name)[:60].strip("-"))
+    return write_service(tmp_path / "services", re.sub(r"[^a-z0-9]+", "-", name.lower())[:120].strip("-"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zirkel.app.config import Config, process_environment
-from zirkel.core import Clock, Held, Overloaded, SystemClock, iso_utc
+from zirkel.core import Clock, Held, Overloaded, Refused, SystemClock, iso_utc
 
 BACKLOG = 2048
 FIRST_RESTART_S = 0.1
@@ -144,7 +144,8 @@ class Supervisor:
 
         Raises:
             Held: If the directory or a port is taken.
-            Overloaded: If the core does not come up.
+            Refused: If the core ends at once; it has said why.
+            Overloaded: If it does not answer in time.
         """
         config = self._config
         lock = DirectoryLock(config.data_dir, config, SystemClock())
@@ -199,7 +200,7 @@ class Supervisor:
         process = self._children[0].process
         while time.monotonic() < deadline_s and not self._stopping.is_set():
             if process is not None and process.poll() is not None:
-                raise Overloaded("the core could not start; its message is above")
+                raise Refused("the core could not start; its message is above")
             if _answers(f"http://{self._config.host}:{self._config.core_port}/healthz"):
                 return
             time.sleep(0.02)

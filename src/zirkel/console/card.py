@@ -96,13 +96,18 @@ class Card:
     drift: tuple[DriftRow, ...]
 
 
+def _drift_label(answer: DriftAnswer, status: ServiceStatus) -> str:
+    label = MEASURES.get(answer.measure, answer.measure)
+    return label if len(status.running) < 2 else f"{label}, {answer.environment}"
+
+
 def make_card(status: ServiceStatus, releases: Sequence[ReleaseRecord]) -> Card:
     """Return the card of a service; ``releases`` gives the numbers that people know its digests by."""
     numbers = {release.digest: release.number for release in releases}
     arms = [arm for environment in status.running for arm in environment.arms]
     quality = _metric_tables(status.quality, arms, numbers)
     cost = tuple(_cost_column(usage, numbers) for usage in status.cost)
-    drift = tuple(DriftRow(answer, MEASURES.get(answer.measure, answer.measure)) for answer in status.drift)
+    drift = tuple(DriftRow(answer, _drift_label(answer, status)) for answer in status.drift)
     return Card(
         service=status.service,
         description=status.description,

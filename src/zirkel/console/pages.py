@@ -58,7 +58,8 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
 
     @router.get("/evidence")
     def evidence(after: int | None = None, viewer: Viewer = viewed) -> Response:
-        page = read_page(lambda start, limit: services.evidence.entries(viewer.principal, start, limit), after)
+        evidence, who = services.evidence, viewer.principal
+        page = read_page(lambda start, limit: evidence.entries(who, start, limit), evidence.last_sequence(who), after)
         return pages.render("evidence.html", {"viewer": viewer, "page": page})
 
     @router.get("/static/{served_name}")

@@ -38,8 +38,10 @@ class ServiceSpec(_Strict, frozen=True, kw_only=True):
     name: str
     description: str = ""
     unit: UnitKind = "user"
+    """What traffic is split by: the end user, the session, or the API key."""
     model: ModelSpec
     fallback: list[ModelSpec] = []
+    """Models that answer, in order, when the one before fails."""
     baseline: BaselineSpec | None = None
 
 
@@ -92,6 +94,7 @@ class MetricPolicy(_Strict, frozen=True, kw_only=True):
     floor: float | None = None
     """Smallest acceptable mean of the candidate (largest, if lower is better), whatever the baseline does."""
     direction: Literal["higher", "lower"] = "higher"
+    """Which way the score is better."""
 
 
 class GatePolicy(_Strict, frozen=True, kw_only=True):
@@ -101,6 +104,7 @@ class GatePolicy(_Strict, frozen=True, kw_only=True):
     alpha: float = 0.05
     """One-sided error probability of each metric's test."""
     minimum_items: int = 1
+    """Scored items below which the verdict is INCONCLUSIVE, whatever the scores say."""
     environment: str = "production"
     """The environment whose stable release is the baseline."""
 
@@ -131,6 +135,7 @@ class DatasetItem(_Strict, frozen=True, kw_only=True):
     input: JsonObject
     """The prompt's variables."""
     expected: str | None = None
+    """What the right output (or its judged field) is; without it, ``exact`` cannot score the item."""
     cluster: str = ""
     """Items that share a source; their errors are not independent."""
     metadata: JsonObject = {}

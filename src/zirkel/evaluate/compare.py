@@ -1,11 +1,11 @@
 """From answers to scores with uncertainty, and to the paired difference of two releases. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from zirkel.core import DatasetItem, ExperimentRecord, Scored, TrialRecord, TrialState, digest, score_from_json
-from zirkel.stats import MeanInterval, mean_interval, paired_difference
+from zirkel.stats import MeanInterval, mean_interval, paired_difference, wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,16 @@ def _summarise_metric(name: str, trials: Sequence[TrialRecord], items: Sequence[
         flip_rate=sum(len(set(scores)) > 1 for scores in repeated) / len(repeated) if repeated else None,
         is_pass_fail=set(means) <= {0.0, 1.0},
     )
+
+
+def _display_interval(means: Sequence[float], clusters: Sequence[str] | None) -> MeanInterval:
+    """Return the interval of a mean; where all items pass or all fail, Wilson's, since t would give a point."""
+    interval = mean_interval(means, clusters)
+    if interval.standard_error > 0 or interval.estimate not in (0.0, 1.0):
+        return interval
+    units = interval.n_clusters or interval.n
+    wilson = wilson_interval(units if interval.estimate else 0, units, confidence=interval.confidence)
+    return replace(interval, low=wilson.low, high=wilson.high, method=wilson.method)
 
 
 def _values_by_item(trials: Sequence[TrialRecord], evaluator: str) -> dict[str, list[float]]:

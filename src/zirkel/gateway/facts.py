@@ -10,6 +10,7 @@ from zirkel.gateway.snapshot import ModelPrice
 from zirkel.gateway.trace import TraceContext
 
 _DETAIL_CHARACTERS = 1000
+_NEVER_SENT = frozenset({"connect", "not_configured", "not_supported", "credential"})
 
 
 @dataclass(slots=True)
@@ -40,8 +41,10 @@ class Attempt:
         self.end_ns = now_ns
 
     def fail(self, error_type: str, message: str, now_ns: int) -> None:
-        """Note why there is no (whole) answer."""
+        """Note why there is no (whole) answer. What no upstream ever received has cost nothing; the rest is unknown."""
         self.error_type = error_type
+        if error_type in _NEVER_SENT:
+            self.cost_usd = Decimal(0)
         self.status_message = self.redact(message)[:_DETAIL_CHARACTERS]
         self.end_ns = now_ns
 

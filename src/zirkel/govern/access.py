@@ -1,6 +1,5 @@
 """Keys, people and upstreams: who may do what, and where calls go."""
 
-import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -132,7 +131,7 @@ class Access:
             record = tx.keys.by_hash(self._hash_key(key_text))
         if record is None or record.revoked_ns is not None:
             raise Unauthenticated("the API key is not known here; make one with: zirkel keys create")
-        if record.expires_ns is not None and record.expires_ns <= self._clock.now_ns():
+        if self._has_expired(record):
             raise Unauthenticated("the API key has expired; make a new one with: zirkel keys create")
         return Principal(record.project_id, record.key_id, record.label, record.roles)
 
@@ -145,11 +144,14 @@ class Access:
         with self._metadata.transaction() as tx:
             key = next((key for key in tx.keys.list(project_id) if key.key_id == principal_id), None)
             person = tx.people.by_email(label) if key is None else None
-        if key is not None and key.revoked_ns is None and (key.expires_ns or math.inf) > self._clock.now_ns():
+        if key is not None and key.revoked_ns is None and not self._has_expired(key):
             return Principal(key.project_id, key.key_id, key.label, key.roles)
         if person is not None and (person.project_id, person.person_id) == (project_id, principal_id):
             return Principal(person.project_id, person.person_id, person.email, person.roles)
         raise Unauthenticated("the session has ended; sign in again")
+
+    def _has_expired(self, key: KeyRecord) -> bool:
+        return key.expires_ns is not None and key.expires_ns <= self._clock.now_ns()
 
     def put_person(self, actor: Principal, email: str, password: str, roles: frozenset[Role]) -> PersonRecord:
         """Add a person who signs in with a password, or give one a new password.

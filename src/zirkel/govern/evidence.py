@@ -19,6 +19,12 @@ class Evidence:
         with self._metadata.transaction() as tx:
             return list(tx.ledger.entries(actor.project_id, after, limit))
 
+    def last_sequence(self, actor: Principal) -> int:
+        """Return the sequence of the newest entry, 0 if there is none."""
+        actor.require(Role.READ)
+        with self._metadata.transaction() as tx:
+            return tx.ledger.last_sequence(actor.project_id)
+
     def export(self, actor: Principal) -> EvidencePack:
         """Return the whole chain with its signed checkpoints, the last of them over the newest entry."""
         actor.require(Role.READ)

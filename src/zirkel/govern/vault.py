@@ -84,7 +84,7 @@ def open_master_key(path: Path) -> bytes:
 
 def _write_master_key(path: Path) -> None:
     # Whole or not at all: half a key would look like a lost one. A link, unlike a rename, never replaces a key.
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

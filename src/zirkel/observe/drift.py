@@ -20,6 +20,7 @@ LIMIT = 20_000
 class DriftAnswer:
     """Question 4 for one measure."""
 
+    environment: str
     measure: str
     state: DriftState
     n_reference: int
@@ -32,29 +33,30 @@ class DriftAnswer:
 
 
 def check_drift(
-    telemetry: TelemetryReader, project_id: str, service: str, environments: Sequence[EnvironmentRecord], now_ns: int
+    telemetry: TelemetryReader, environments: Sequence[EnvironmentRecord], now_ns: int
 ) -> tuple[DriftAnswer, ...]:
-    """Return what changed in the last 24 hours against the days before.
+    """Return what changed in each environment in the last 24 hours against the days before.
 
-    The reference starts with the oldest release that is live now, at most a week back, so that a new release does
-    not count as drift.
+    The reference starts when the stable release went live, at most a week back, so that a new release does not count
+    as drift.
     """
-    if not environments:
-        return ()
-    oldest_ns = min(state.stable_since_ns for state in environments)
-    since_ns = max(oldest_ns, now_ns - (REFERENCE_DAYS + 1) * DAY_NS)
-    return tuple(_check(telemetry, project_id, service, measure, since_ns, now_ns) for measure in MEASURES)
+    return tuple(_check(telemetry, state, measure, now_ns) for state in environments for measure in MEASURES)
 
 
-def _check(
-    telemetry: TelemetryReader, project_id: str, service: str, measure: Measure, since_ns: int, now_ns: int
-) -> DriftAnswer:
+def _check(telemetry: TelemetryReader, state: EnvironmentRecord, measure: Measure, now_ns: int) -> DriftAnswer:
     split_ns = now_ns - DAY_NS
-    reference = telemetry.measure_values(project_id, service, measure, min(since_ns, split_ns), split_ns, LIMIT)
-    current = telemetry.measure_values(project_id, service, measure, split_ns, now_ns + 1, LIMIT)
+    since_ns = min(split_ns, max(state.stable_since_ns, split_ns - REFERENCE_DAYS * DAY_NS))
+    where = state.environment
+    reference = telemetry.measure_values(
+        state.project_id, state.service, measure, since_ns, split_ns, LIMIT, environment=where
+    )
+    current = telemetry.measure_values(
+        state.project_id, state.service, measure, split_ns, now_ns + 1, LIMIT, environment=where
+    )
     # A tenth of a standard deviation: smaller shifts are real at large n and matter to nobody.
     check = ks_drift(reference, current, minimum_effect=0.1, alpha=0.01 / len(MEASURES), minimum_n=MINIMUM)
     return DriftAnswer(
+        environment=where,
         measure=measure,
         state=check.state,
         n_reference=check.n_reference,

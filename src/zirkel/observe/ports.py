@@ -48,7 +48,15 @@ class TelemetryReader(Protocol):
     ) -> Sequence[ArmUsage]: ...
 
     def measure_values(
-        self, project_id: str, service: str, measure: Measure, since_ns: int, until_ns: int, limit: int
+        self,
+        project_id: str,
+        service: str,
+        measure: Measure,
+        since_ns: int,
+        until_ns: int,
+        limit: int,
+        *,
+        environment: str = "",
     ) -> Sequence[float]: ...
 
 

@@ -104,7 +104,7 @@ class Status:
             quality={release: quality for release, quality in found.items() if quality is not None},
             cost_window_hours=24,
             cost=self._costs(actor.project_id, service, environments, now_ns),
-            drift=check_drift(self._telemetry, actor.project_id, service, environments, now_ns),
+            drift=check_drift(self._telemetry, environments, now_ns),
         )
 
     def _costs(

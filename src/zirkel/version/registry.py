@@ -84,7 +84,8 @@ class Registry:
         now_ns = self._clock.now_ns()
         with self._metadata.transaction() as tx:
             pushed = _add_artefacts(tx, actor.project_id, releases, now_ns)
-            fresh = [_add_release(tx, actor, release, now_ns) for release in releases]
+            # The baseline first: it is the older of the two, and its number should say so.
+            fresh = [_add_release(tx, actor, release, now_ns) for release in reversed(releases)]
             candidate = releases[0]
             baseline = releases[1].digest if len(releases) > 1 else None
             before = tx.releases.service(actor.project_id, candidate.service)

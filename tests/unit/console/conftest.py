@@ -87,7 +87,15 @@ class Telemetry:
         return self.usage
 
     def measure_values(
-        self, project_id: str, service: str, measure: str, since_ns: int, until_ns: int, limit: int
+        self,
+        project_id: str,
+        service: str,
+        measure: str,
+        since_ns: int,
+        until_ns: int,
+        limit: int,
+        *,
+        environment: str = "",
     ) -> Sequence[float]:
         now = self.values.get(measure, [])
         return self.earlier.get(measure, now) if until_ns <= self.clock.now_ns() else now

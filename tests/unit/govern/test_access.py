@@ -94,6 +94,41 @@ def test_a_key_expires_at_its_moment(access: Access, clock: ManualClock, admin: 
         access.authenticate(created.text)
 
 
+def test_a_session_is_recalled_as_long_as_its_key_is_valid(
+    access: Access, clock: ManualClock, admin: Principal
+) -> None:
+    created = access.create_key(admin, "app", frozenset({Role.READ}), expires_ns=clock.now_ns() + 1_000_000_000)
+    principal = access.authenticate(created.text)
+    assert access.recall("default", principal.principal_id, principal.label) == principal
+    with pytest.raises(Unauthenticated):
+        access.recall("another", principal.principal_id, principal.label)
+    clock.advance(1)
+    with pytest.raises(Unauthenticated, match="session has ended"):
+        access.recall("default", principal.principal_id, principal.label)
+
+
+@pytest.mark.parametrize("expires_ns", [None, 0])
+def test_a_session_ends_with_a_revoked_or_long_expired_key(
+    access: Access, admin: Principal, expires_ns: int | None
+) -> None:
+    key_id = access.create_key(admin, "app", frozenset({Role.READ}), expires_ns).record.key_id
+    if expires_ns is None:
+        access.revoke_key(admin, key_id)
+    with pytest.raises(Unauthenticated, match="session has ended"):
+        access.recall("default", key_id, "app")
+
+
+def test_a_persons_session_ends_when_the_sign_in_is_replaced(access: Access, admin: Principal) -> None:
+    access.put_person(admin, "ann@example.org", "correct horse battery", frozenset({Role.READ}))
+    principal = access.sign_in("ann@example.org", "correct horse battery")
+    assert access.recall("default", principal.principal_id, principal.label) == principal
+    access.put_person(admin, "ann@example.org", "another long password", frozenset({Role.READ}))
+    with pytest.raises(Unauthenticated, match="session has ended"):
+        access.recall("default", principal.principal_id, principal.label)
+    with pytest.raises(Unauthenticated, match="session has ended"):
+        access.recall("default", "unknown", "nobody@example.org")
+
+
 @pytest.mark.parametrize(("label", "roles", "path"), [(" ", {Role.READ}, "label"), ("app", set(), "roles")])
 def test_a_key_needs_a_label_and_a_role(
     access: Access, admin: Principal, label: str, roles: set[Role], path: str

@@ -149,6 +149,18 @@ def test_breaking_the_glass_ships_and_is_recorded_with_reason_and_objection(
     }
 
 
+def test_breaking_the_glass_without_any_verdict_is_recorded_as_that(
+    shipping: Shipping, metadata: Metadata, admin: Principal
+) -> None:
+    shipping.ship(admin, order("one", break_glass="the shop is down"))
+    ((_, payload),) = payloads(metadata)
+    assert payload["verdict"] is None
+    assert payload["break_glass"] == {
+        "reason": "the shop is down",
+        "objection": "release 111111111111 has no gate verdict",
+    }
+
+
 def test_a_blank_reason_does_not_break_the_glass(shipping: Shipping, admin: Principal) -> None:
     with pytest.raises(Refused):
         shipping.ship(admin, order("one", break_glass="  "))

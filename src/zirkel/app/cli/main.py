@@ -14,9 +14,9 @@ from zirkel.app.cli.server import config_app, demo, doctor, up
 from zirkel.app.cli.ship import promote, rollback, ship
 from zirkel.app.cli.version import lock, push, releases, verify
 from zirkel.client import Unreachable
-from zirkel.core import Conflict, Corrupt, Held, Incompatible, Refused, ZirkelError
+from zirkel.core import Conflict, Corrupt, Held, Incompatible, Overloaded, Refused, ZirkelError
 
-CHECK_FAILED = (Refused, Conflict, Corrupt, Incompatible, Held)
+CHECK_FAILED = (Refused, Conflict, Corrupt, Incompatible, Held, Overloaded)
 
 
 def _build() -> typer.Typer:

@@ -57,7 +57,7 @@ def print_status(answer: Object) -> None:
     _say_all([_cost_line(line) for line in cast("list[Object]", answer["cost"])], "no requests yet")
     say("4. Does it drift?")
     checks = cast("list[Object]", answer["drift"])
-    _say_all([f"{check['measure']}: {_drift(check)}" for check in checks], "nothing is live yet")
+    _say_all([f"{check['environment']} {check['measure']}: {_drift(check)}" for check in checks], "nothing is live yet")
 
 
 def _say_all(lines: list[str], empty: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, AsJson, leave, print_json, say
 from zirkel.app.config import Config, load_config
-from zirkel.core import Invalid
+from zirkel.core import Invalid, Json
 
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 
@@ -76,14 +77,17 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def check_config(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check the settings and print what is in force, with what each means."""
     config = load_config(overrides={"data_dir": data_dir})
-    values = {
-        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()
-    }
+    values: dict[str, Json] = {name: _shown(value) for name, value in dataclasses.asdict(config).items()}
     if as_json:
         print_json(values)
         return
     for setting in dataclasses.fields(Config):
         say(f"{setting.name:<24} {values[setting.name]!s:<28} {setting.metadata['help']}")
+
+
+def _shown(value: int | str | Path) -> int | str:
+    """Return a setting as it may be printed: a password in an address is masked."""
+    return value if isinstance(value, int) else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", str(value))
 
 
 def require_server() -> None:
