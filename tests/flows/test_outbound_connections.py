@@ -107,6 +107,14 @@ def test_nothing_is_sent_to_any_address_but_the_configured_upstreams(
     assert all(ip_address(destination.address).is_loopback for destination in destinations)
 
 
+def test_it_listens_on_its_three_ports_of_loopback_and_on_nothing_else(stack: Stack) -> None:
+    processes = descendants(stack.process.pid)
+    listening = {address for pid in processes for address in _listening_addresses(pid)}
+    loopback = "0100007F"
+    ports = (stack.core_port, stack.gateway_port, stack.otlp_port)
+    assert listening == {f"{loopback}:{port:04X}" for port in ports}
+
+
 def test_an_address_elsewhere_would_be_seen() -> None:
     trace = (
         '7 connect(3, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.1")}, 16) = 0\n'
@@ -115,3 +123,16 @@ def test_an_address_elsewhere_would_be_seen() -> None:
         '7 connect(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 110) = -1 ENOENT\n'
     )
     assert read_destinations(trace) == {Destination("192.0.2.1", 53), Destination("2001:db8::1", 443)}
+
+
+def _listening_addresses(pid: int) -> set[str]:
+    """Return what a process listens on, in the kernel's notation. Source: proc(5), /proc/net/tcp."""
+    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    found = set()
+    for table, listening in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == listening and words[9] in own:
+                found.add(words[1])
+    return found

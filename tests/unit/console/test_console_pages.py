@@ -76,9 +76,9 @@ def test_the_first_page_answers_the_four_questions(house: "House", browser: "Bro
     page = browser.get("/").words
     for expected in (
         *QUESTIONS,
-        "Release 2 in production, 25 % on release 1",
-        f"2 stable {baseline[:12]} 75 %",
-        f"1 candidate {candidate[:12]} 25 %",
+        "Release 1 in production, 25 % on release 2",
+        f"1 stable {baseline[:12]} 75 %",
+        f"2 candidate {candidate[:12]} 25 %",
         "by first admin key never asked",
         "label_match 0.692 (0.621 to 0.763)",
         "0.840 0.781 to 0.898 120 × 2",
@@ -139,8 +139,8 @@ def test_drift_is_named_first(house: "House", browser: "Browser") -> None:
 def test_a_service_page_lists_releases_and_traces(house: "House", browser: "Browser") -> None:
     candidate, baseline = house.fill()
     page = browser.get(f"/services/{SERVICE}").words
-    assert f"1 {candidate[:12]} candidate in production pushed last" in page
-    assert f"2 {baseline[:12]} stable in production baseline" in page
+    assert f"2 {candidate[:12]} candidate in production pushed last" in page
+    assert f"1 {baseline[:12]} stable in production baseline" in page
     assert f"{1:032x}"[:12] in page
 
 

@@ -20,7 +20,7 @@ from zirkel.core import (
     score_to_json,
 )
 from zirkel.evaluate import compare_metric, summarise
-from zirkel.stats import mean_interval, paired_difference
+from zirkel.stats import mean_interval, paired_difference, wilson_interval
 
 
 def experiment(items: int, trials: int = 1) -> ExperimentRecord:
@@ -83,6 +83,17 @@ def test_repeated_trials_are_one_value_and_their_flips_are_told() -> None:
     assert not metric.is_pass_fail
     single = summarise(experiment(2), trials_of({"a": [1.0], "b": [0.0]}), ITEMS, ["m"]).metrics["m"]
     assert (single.flip_rate, single.is_pass_fail) == (None, True)
+
+
+@pytest.mark.parametrize(("value", "passes"), [(1.0, 4), (0.0, 0)])
+def test_items_that_all_pass_or_all_fail_are_shown_with_wilsons_interval(value: float, passes: int) -> None:
+    trials = trials_of({name: [value] for name in "abcd"})
+    interval = summarise(experiment(4), trials, ITEMS, ["m"]).metrics["m"].interval
+    expected = wilson_interval(passes, 4)
+    assert interval is not None
+    assert (interval.low, interval.high, interval.method) == (expected.low, expected.high, "wilson")
+    alike = summarise(experiment(4), trials_of({name: [0.5] for name in "abcd"}), ITEMS, ["m"]).metrics["m"].interval
+    assert alike == mean_interval([0.5] * 4)
 
 
 def test_items_of_one_source_are_taken_together() -> None:

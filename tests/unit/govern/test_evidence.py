@@ -44,7 +44,9 @@ def test_an_empty_ledger_is_an_empty_pack(evidence: Evidence, reader: Principal)
 
 
 def test_entries_are_read_in_pages(evidence: Evidence, metadata: Metadata, reader: Principal) -> None:
+    assert evidence.last_sequence(reader) == 0
     append(metadata, 5)
+    assert evidence.last_sequence(reader) == 5
     assert [entry.sequence for entry in evidence.entries(reader, after=2, limit=2)] == [3, 4]
 
 
@@ -54,3 +56,5 @@ def test_who_may_not_read_sees_no_evidence(evidence: Evidence) -> None:
         evidence.entries(caller)
     with pytest.raises(Forbidden):
         evidence.export(caller)
+    with pytest.raises(Forbidden):
+        evidence.last_sequence(caller)

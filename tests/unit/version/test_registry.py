@@ -27,16 +27,16 @@ def ledger(metadata: Metadata) -> list[tuple[str, str]]:
         return [(entry.actor, entry.action) for entry in tx.ledger.entries("p")]
 
 
-def test_a_push_registers_candidate_and_baseline(
+def test_a_push_registers_the_baseline_and_then_the_candidate(
     registry: Registry, metadata: Metadata, admin: Principal, contents: Contents
 ) -> None:
     result = registry.push(admin, contents)
-    assert (result.service, result.release_number, result.is_changed) == ("triage", 1, True)
+    assert (result.service, result.release_number, result.is_changed) == ("triage", 2, True)
     assert sorted(artefact.kind for artefact in result.artefacts) == sorted(
         ["prompt", "prompt", "model", "context", "dataset", "evaluators", "gate", "prices"]
     )
     assert all(artefact.is_new for artefact in result.artefacts)
-    assert [record.digest for record in registry.releases(admin, "triage")] == [result.baseline, result.release]
+    assert [record.digest for record in registry.releases(admin, "triage")] == [result.release, result.baseline]
     (service,) = registry.services(admin)
     assert (service.candidate_release, service.baseline_release) == (result.release, result.baseline)
     assert ledger(metadata) == [("ann", "push")]
@@ -72,8 +72,8 @@ def test_pushing_an_older_content_again_points_back_to_it(
     first = registry.push(admin, contents)
     second = registry.push(admin, {**contents, "context/policy.md": b"other"})
     third = registry.push(admin, contents)
-    assert (first.release, 1, True) == (third.release, third.release_number, third.is_changed)
-    assert second.release_number == 3
+    assert (first.release, 2, True) == (third.release, third.release_number, third.is_changed)
+    assert second.release_number == 4
     assert registry.resolve("p", "triage", "candidate") == first.release
     assert len(ledger(metadata)) == 3
 
@@ -100,7 +100,7 @@ def test_an_opened_release_says_what_was_pushed(registry: Registry, admin: Princ
     pushed = registry.push(admin, contents)
     definition = parse_service(select_files(contents))
     bundle = registry.open("p", pushed.release)
-    assert (bundle.project_id, bundle.service, bundle.number, bundle.unit) == ("p", "triage", 1, "user")
+    assert (bundle.project_id, bundle.service, bundle.number, bundle.unit) == ("p", "triage", 2, "user")
     assert (bundle.prompt, bundle.prompt_version) == (definition.prompts["chat.toml"], 1)
     assert bundle.targets == (definition.service.model, *definition.service.fallback)
     assert bundle.examples == tuple(definition.examples)
@@ -159,9 +159,9 @@ def test_a_blob_that_was_changed_is_never_opened(
 
 def test_releases_are_found_by_what_people_call_them(registry: Registry, admin: Principal, contents: Contents) -> None:
     pushed = registry.push(admin, contents)
-    for reference in ("candidate", "1", pushed.release, pushed.release[:16]):
+    for reference in ("candidate", "2", pushed.release, pushed.release[:16]):
         assert registry.resolve("p", "triage", reference) == pushed.release
-    for reference in ("baseline", "2"):
+    for reference in ("baseline", "1"):
         assert registry.resolve("p", "triage", reference) == pushed.baseline
     with pytest.raises(NotFound, match="'zzz'"):
         registry.resolve("p", "triage", "zzz")

@@ -1,0 +1,156 @@
+"""Secrets at rest, and what a stranger gets."""
+
+import json
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.flows.harness import Object, Stack, Upstream, ask
+from tests.flows.service_files import ServiceFolder
+from zirkel.app.config import clean_environment
+from zirkel.client import Client
+
+pytestmark = pytest.mark.flow
+
+LIST_ROUTES = """
+import json, os, sys
+from pathlib import Path
+from zirkel.app.config import load_config
+from zirkel.app.wiring import build_core
+
+def walk(routes):
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from walk(inner.routes)
+        else:
+            yield from ((method, route.path) for method in sorted(route.methods))
+
+core = build_core(load_config({}, {"data_dir": Path(sys.argv[1])}))
+print("ROUTES" + json.dumps(sorted(walk(core.app.routes))), flush=True)
+os._exit(0)  # it was put together, not started
+"""
+PUBLIC = {("GET", "/healthz"), ("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/static/{served_name}")}
+KNOWN = {
+    ("DELETE", "/api/v1/keys/{key_id}"),
+    ("GET", "/api/v1/evidence"),
+    ("GET", "/api/v1/evidence/pack"),
+    ("GET", "/api/v1/experiments/{experiment_id}"),
+    ("GET", "/api/v1/health"),
+    ("GET", "/api/v1/keys"),
+    ("GET", "/api/v1/services"),
+    ("GET", "/api/v1/services/{service}/comparison"),
+    ("GET", "/api/v1/services/{service}/releases"),
+    ("GET", "/api/v1/services/{service}/status"),
+    ("GET", "/api/v1/traces"),
+    ("GET", "/api/v1/traces/{trace_id}"),
+    ("GET", "/api/v1/upstreams"),
+    ("POST", "/api/v1/keys"),
+    ("POST", "/api/v1/people"),
+    ("POST", "/api/v1/services/push"),
+    ("POST", "/api/v1/services/{service}/experiments"),
+    ("POST", "/api/v1/services/{service}/gate"),
+    ("POST", "/api/v1/services/{service}/promote"),
+    ("POST", "/api/v1/services/{service}/rollback"),
+    ("POST", "/api/v1/services/{service}/ship"),
+    ("POST", "/v1/traces"),
+    ("PUT", "/api/v1/upstreams/{name}"),
+}
+
+
+def _files_with(folder: Path, text: str) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_no_file_holds_an_upstreams_credential_or_a_key_and_no_answer_repeats_them(
+    stack: Stack, own_upstream: Upstream, service: ServiceFolder
+) -> None:
+    credential = f"sk-{secrets.token_urlsafe(32)}"
+    body = {"base_url": own_upstream.url, "credential": credential}
+    with stack.client() as client:
+        client.put("/api/v1/upstreams/sealed", dict(body))
+    service.use_models("sealed/stub-1", "nowhere/stub-1")
+    stack.adopt(service)
+    call_key = stack.make_key("call")
+    with stack.sdk(call_key) as sdk:
+        good = ask(sdk, service.name, "unit-1")
+        # An upstream that refuses may quote the credential; neither the caller nor the record may have it.
+        own_upstream.control(status=401)
+        refused = sdk.with_options(max_retries=0).chat.completions.with_raw_response
+        with pytest.raises(Exception, match="refused") as caught:
+            refused.create(model=f"service:{service.name}", messages=[{"role": "user", "content": "x"}])
+    assert credential not in str(caught.value)
+    assert [call["authorization"] for call in own_upstream.calls(service.name)] == [f"Bearer {credential}"] * 2
+    stack.wait_for_spans(good.trace_id, 2)
+
+    for path in ("/api/v1/upstreams", "/api/v1/keys", "/api/v1/traces", "/api/v1/evidence"):
+        text = httpx.get(f"{stack.core_url}{path}", headers={"authorization": f"Bearer {stack.key}"}).text
+        assert not any(secret in text for secret in [credential, *stack.secrets])
+    assert len(stack.secrets) >= 2
+    assert _files_with(stack.data_dir, service.name)  # the search does find what is there
+    for secret in [credential, *stack.secrets]:
+        assert _files_with(stack.data_dir, secret) == []
+    assert (stack.data_dir / "secrets" / "master.key").stat().st_mode & 0o077 == 0
+
+
+def _routes(folder: Path) -> set[tuple[str, str]]:
+    command = [sys.executable, "-c", LIST_ROUTES, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment({}), check=True, timeout=60)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ROUTES")]
+    return {(method, path) for method, path in json.loads(line.removeprefix("ROUTES"))}
+
+
+def test_everything_but_health_and_the_way_in_is_closed_to_strangers(stack: Stack, tmp_path: Path) -> None:
+    routes = _routes(tmp_path / "data")
+    assert routes >= KNOWN | PUBLIC
+    api = {route for route in routes if route[1].startswith(("/api/", "/v1/"))}
+    assert api == KNOWN  # a new one must be added here, which means: looked at
+    with httpx.Client(base_url=stack.core_url, follow_redirects=False) as http:
+        for method, path in sorted(routes - PUBLIC):
+            for headers in ({}, {"authorization": "Bearer zk_wrong"}, {"cookie": "zirkel_session=e30.00"}):
+                answer = http.request(method, re.sub(r"{[^}]+}", "x", path), headers=headers)
+                if path.startswith(("/api/", "/v1/")):
+                    assert answer.status_code == 401, (method, path, answer.text)
+                elif path == "/sign-out":
+                    assert answer.status_code in (403, 415)
+                else:
+                    assert answer.status_code == 303, (method, path, answer.text)
+                    assert answer.headers["location"].startswith("/sign-in")
+        assert http.get("/healthz").json() == {"status": "ok"}
+        assert http.get("/sign-in").status_code == 200
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            assert http.get(path).status_code == 404
+
+
+def test_the_gateway_answers_nobody_without_a_key(stack: Stack) -> None:
+    base = f"http://127.0.0.1:{stack.gateway_port}"
+    for headers in ({}, {"authorization": "Bearer zk_wrong"}, {"authorization": "Basic x"}):
+        for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions")):
+            answer = httpx.request(method, f"{base}{path}", headers=headers)
+            assert answer.status_code == 401
+            assert answer.json()["error"]["type"] == "authentication_error"
+
+
+def test_only_an_admin_may_pin_a_release(stack: Stack, live: ServiceFolder) -> None:
+    def pinned(key: str) -> httpx.Response:
+        body: Object = {"model": f"service:{live.name}", "messages": [{"role": "user", "content": "x"}]}
+        headers = {"authorization": f"Bearer {key}", "x-zirkel-release": "0" * 64}
+        return httpx.post(f"http://127.0.0.1:{stack.gateway_port}/v1/chat/completions", json=body, headers=headers)
+
+    assert pinned(stack.make_key("call")).status_code == 403
+    assert pinned(stack.key).status_code == 404
+
+
+def test_a_read_key_reads_and_does_nothing_else(stack: Stack, live: ServiceFolder) -> None:
+    key = stack.make_key("read")
+    with Client(stack.core_url, key) as client:
+        assert client.get(f"/api/v1/services/{live.name}/status")["service"] == live.name
+    for action in ("ship", "rollback", "promote", "gate", "experiments"):
+        url = f"{stack.core_url}/api/v1/services/{live.name}/{action}"
+        answer = httpx.post(url, json={}, headers={"authorization": f"Bearer {key}"})
+        assert answer.status_code == 403, action
