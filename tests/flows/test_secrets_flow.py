@@ -113,7 +113,8 @@ def test_everything_but_health_and_the_way_in_is_closed_to_strangers(stack: Stac
     with httpx.Client(base_url=stack.core_url, follow_redirects=False) as http:
         for method, path in sorted(routes - PUBLIC):
             for headers in ({}, {"authorization": "Bearer zk_wrong"}, {"cookie": "zirkel_session=e30.00"}):
-                answer = http.request(method, re.sub(r"{[^}]+}", "x", path), headers=headers)
+                sent = {"content-type": "application/json", **headers}
+                answer = http.request(method, re.sub(r"{[^}]+}", "x", path), headers=sent)
                 if path.startswith(("/api/", "/v1/")):
                     assert answer.status_code == 401, (method, path, answer.text)
                 elif path == "/sign-out":

@@ -124,7 +124,7 @@ def _summarise_metric(name: str, trials: Sequence[TrialRecord], items: Sequence[
     repeated = [values[item.id] for item in scored if len(values[item.id]) > 1]
     return MetricSummary(
         evaluator=name,
-        interval=mean_interval(means, _clusters(scored)) if _sources(scored) > 1 else None,
+        interval=_display_interval(means, _clusters(scored)) if _sources(scored) > 1 else None,
         scored_items=len(means),
         flip_rate=sum(len(set(scores)) > 1 for scores in repeated) / len(repeated) if repeated else None,
         is_pass_fail=set(means) <= {0.0, 1.0},
