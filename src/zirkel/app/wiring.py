@@ -104,7 +104,7 @@ class SpooledAnswers:
         self._telemetry = telemetry
 
     def recorded(self, project_id: str, experiment_id: str) -> Mapping[str, Answer]:
-        """Return the successful answers by trace id."""
+        """Return the answers of the release's own model by trace id; a fallback's answer is none of the release's."""
         self._ingest.drain()
         answers = self._telemetry.experiment_answers(project_id, experiment_id)
         return {
@@ -112,7 +112,7 @@ class SpooledAnswers:
                 _text(answer.output), cost_usd=answer.cost_usd, duration_ms=answer.duration_ns / 1e6
             )
             for answer in answers
-            if answer.status != "error"
+            if answer.status != "error" and answer.attempt == 0
         }
 
 

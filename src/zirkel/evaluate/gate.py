@@ -37,7 +37,12 @@ class GateDecision:
     metrics: tuple[MetricVerdict, ...]
 
 
-def decide(policy: GatePolicy, candidate: ExperimentSummary, paired: Mapping[str, PairedMetric] | None) -> GateDecision:
+def decide(
+    policy: GatePolicy,
+    candidate: ExperimentSummary,
+    paired: Mapping[str, PairedMetric] | None,
+    baseline: ExperimentSummary | None = None,
+) -> GateDecision:
     """Return the verdict of a policy on the evidence.
 
     The gate is an intersection-union test: each metric is tested at the full alpha, and all must pass, so the
@@ -47,13 +52,16 @@ def decide(policy: GatePolicy, candidate: ExperimentSummary, paired: Mapping[str
         policy: What is asked.
         candidate: What the candidate's experiment found.
         paired: Differences against the baseline by evaluator; None if there is nothing to compare with.
+        baseline: What the baseline's experiment found, to see that it is complete too.
 
     Source: Berger (1982), Technometrics 24(4), 295-300 (intersection-union tests).
     """
-    missing = candidate.experiment.planned - candidate.answered
-    if missing:
-        reason = f"{missing} of {candidate.experiment.planned} answers are missing or errored; run zirkel eval again"
-        return GateDecision("INCONCLUSIVE", reason, ())
+    for name, summary in (("candidate", candidate), ("baseline", baseline)):
+        missing = summary.experiment.planned - summary.answered if summary else 0
+        if summary and missing:
+            planned = summary.experiment.planned
+            reason = f"{missing} of {planned} answers of the {name} are missing or errored; run zirkel eval again"
+            return GateDecision("INCONCLUSIVE", reason, ())
     metrics = tuple(_decide_metric(policy, metric, candidate, paired) for metric in policy.metric)
     for verdict in ("FAIL", "INCONCLUSIVE"):
         found = [metric for metric in metrics if metric.verdict == verdict]

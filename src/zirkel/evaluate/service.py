@@ -154,7 +154,7 @@ class Evaluation:
         release = self._releases.resolve(actor.project_id, service, reference)
         bundle = self._releases.open(actor.project_id, release)
         comparison = self._compare(actor.project_id, service, release)
-        decision = decide(bundle.gate, comparison.candidate, comparison.paired)
+        decision = decide(bundle.gate, comparison.candidate, comparison.paired, comparison.baseline)
         baseline = comparison.baseline.experiment.release if comparison.baseline else None
         report: dict[str, Json] = {
             "policy_digest": bundle.artefacts["gate"],

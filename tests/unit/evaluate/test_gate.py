@@ -54,6 +54,7 @@ def gate(
     *,
     cluster_size: int = 1,
     planned: int | None = None,
+    baseline_planned: int | None = None,
 ) -> GateDecision:
     trials = trials_of(candidate)
     items = [
@@ -61,11 +62,12 @@ def gate(
         for n in range(len(trials))
     ]
     summary = summarise(experiment(len(trials), planned), trials, items, list(candidate))
-    paired = None
+    paired = their_summary = None
     if baseline is not None:
         theirs = trials_of(baseline)
+        their_summary = summarise(experiment(len(theirs), baseline_planned), theirs, items, list(baseline))
         paired = {name: compare_metric(name, trials, theirs, items) for name in candidate}
-    return decide(policy, summary, paired)
+    return decide(policy, summary, paired, their_summary)
 
 
 def margin(value: float = 0.05, **changes: object) -> GatePolicy:
@@ -201,7 +203,13 @@ def test_floor_and_margin_must_both_hold() -> None:
 def test_missing_answers_decide_nothing() -> None:
     decision = gate(margin(), passes(199, 199), passes(199, 199), planned=200)
     assert (decision.verdict, decision.metrics) == ("INCONCLUSIVE", ())
-    assert decision.reason == "1 of 200 answers are missing or errored; run zirkel eval again"
+    assert decision.reason == "1 of 200 answers of the candidate are missing or errored; run zirkel eval again"
+
+
+def test_a_baseline_that_is_not_finished_decides_nothing() -> None:
+    decision = gate(margin(), passes(200, 200), passes(150, 150), baseline_planned=200)
+    assert decision.verdict == "INCONCLUSIVE"
+    assert decision.reason == "50 of 200 answers of the baseline are missing or errored; run zirkel eval again"
 
 
 def test_fewer_items_than_the_policy_asks_for_decide_nothing() -> None:

@@ -25,7 +25,12 @@ def leaf_model_spans(spans: Sequence[Span]) -> list[Span]:
 def _mark_ancestors(key: tuple[str, str], by_id: dict[tuple[str, str], Span], above: set[tuple[str, str]]) -> None:
     trace_id = key[0]
     parent = (trace_id, by_id[key].parent_span_id)
-    # What is marked has marked its own ancestors; the key itself comes up only in a cycle.
+    has_model_below = False
+    # What is marked has marked its own ancestors. The key itself comes up only in a cycle of broken parent ids; it is
+    # then above every other model call of the cycle.
     while parent in by_id and parent not in above and parent != key:
         above.add(parent)
+        has_model_below = has_model_below or by_id[parent].kind in MODEL_KINDS
         parent = (trace_id, by_id[parent].parent_span_id)
+    if parent == key and has_model_below:
+        above.add(key)

@@ -69,5 +69,7 @@ class ExperimentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Cost of all attempts; ``None`` if any of them is unknown."""
     usage: Usage
     """Sum of all attempts; a bucket that no attempt reported is ``None``."""
+    attempt: int
+    """The last attempt's number: 0 if the release's own model answered, above if a fallback did."""
     trace_id: str
     duration_ns: int

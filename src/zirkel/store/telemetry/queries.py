@@ -139,6 +139,7 @@ SELECT
     call_error_type AS error_type,
     if(unknown_costs > 0, NULL, cost) AS cost_usd,
     call_usage AS usage,
+    last_attempt AS attempt,
     trace_id,
     duration_ns
 FROM
@@ -155,6 +156,7 @@ FROM
         anyIf(end_ns - start_ns, is_call) AS duration_ns,
         if(countIf(is_model) = 0, anyIf(cost_usd, is_call), sumIf(cost_usd, is_model)) AS cost,
         countIf(is_model AND cost_usd IS NULL) AS unknown_costs,
+        maxIf(attempt, is_model) AS last_attempt,
         if(
             countIf(is_model) = 0,
             anyIf(usage, is_call),
