@@ -151,7 +151,7 @@ class Stack:
             )
         stack = cls(folder, core, gateway, otlp, process)
         try:
-            wait_for(stack._is_ready, f"zirkel up is ready: {stack.output()[-2000:]}", START_S)
+            wait_for(stack._is_ready, "zirkel up is ready", START_S)
             found = KEY.search(stack.output())
             assert found, "the first admin key was printed"
             stack.key = found.group()
@@ -184,10 +184,9 @@ class Stack:
 
     def pid_of(self, name: str) -> int:
         """Return the process id of ``core``, ``gateway-0`` or ``gateway-1``; fails while it does not run."""
-        wanted = name.encode()
         for pid in descendants(self.process.pid):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\x00")
-            if b"zirkel.app.serve" in words and wanted in words:
+            words = _read(f"/proc/{pid}/cmdline").split("\x00")
+            if "zirkel.app.serve" in words and name in words:
                 return pid
         raise AssertionError(f"{name} does not run")
 

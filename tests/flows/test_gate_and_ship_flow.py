@@ -71,12 +71,12 @@ def test_a_verdict_against_something_else_than_what_is_live_allows_nothing(
     stack: Stack, service: ServiceFolder
 ) -> None:
     _evaluate(stack, service)  # against the baseline that the service declares
-    stack.run("gate", service.name)
+    gated = cast(Object, stack.run("gate", service.name, "--json").json()["record"])
     service.write("context/policy.md", "Another one.\n")
     stack.push(service)
     stack.run("ship", service.name, "--release", "candidate", "--break-glass", "urgent")
 
-    refused = stack.command("ship", service.name, "--release", "1")
+    refused = stack.command("ship", service.name, "--release", str(gated["release"])[:12])
 
     assert refused.exit_code == 1
     assert "is live" in refused.errors

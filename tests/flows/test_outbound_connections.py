@@ -70,7 +70,6 @@ def traced(tmp_path: Path, own_upstream: Upstream) -> Iterator[tuple[Stack, Path
         # strace passes no signal on: its child, the supervisor, is told itself.
         for supervisor in descendants(started.process.pid)[:1]:
             os.kill(supervisor, signal.SIGTERM)
-        started.process.wait(30)
         started.stop()
 
 

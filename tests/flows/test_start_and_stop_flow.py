@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.harness import Stack, descendants, end_group, is_alive, run_command, wait_for
+from tests.flows.harness import Stack, descendants, is_alive, run_command, wait_for
 from zirkel.app.config import clean_environment
 from zirkel.app.demo.processes import free_ports
 
@@ -87,10 +87,12 @@ def test_sigterm_ends_every_process_and_a_newer_database_is_then_refused_untouch
 
 def test_no_process_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     started = Stack.start(tmp_path / "stack")
+    pids = descendants(started.process.pid)
     try:
-        pids = descendants(started.process.pid)
         os.kill(started.process.pid, signal.SIGKILL)
         wait_for(lambda: not any(map(is_alive, pids)), "the children have ended")
         assert _processes_with(str(tmp_path)) == []
     finally:
-        end_group(started.process)
+        for pid in filter(is_alive, pids):
+            os.kill(pid, signal.SIGKILL)
+        started.process.wait()

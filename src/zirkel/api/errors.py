@@ -15,6 +15,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ZirkelError, _zirkel_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(UnicodeEncodeError, _text_error)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
 def error_headers(error: ZirkelError) -> dict[str, str]:
@@ -43,6 +45,16 @@ async def _http_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = "not_found" if error.status_code == 404 else "invalid"
     return _answer(error.status_code, code, str(error.detail), None, dict(error.headers or {}))
+
+
+async def _text_error(_request: Request, _error: Exception) -> JSONResponse:
+    # JSON can escape half a surrogate pair, which no store can take.
+    return _answer(400, "invalid", "a text has half of a surrogate pair, which is not Unicode", None, {})
+
+
+async def _unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
+    # The server logs the error itself after this answer.
+    return _answer(500, "internal", "internal error; the core's log tells more", None, {})
 
 
 def _answer(status: int, code: str, message: str, path: str | None, headers: dict[str, str]) -> JSONResponse:

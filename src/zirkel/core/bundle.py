@@ -27,7 +27,7 @@ class ReleaseBundle:
     prompt: ChatPrompt
     prompt_version: int
     targets: tuple[ModelSpec, ...]
-    """The primary model, then the fallback chain."""
+    """The primary model, then the fallback chain, each with all of its parameters."""
     examples: tuple[ExampleTurn, ...]
     documents: Mapping[str, str]
     dataset: tuple[DatasetItem, ...]

@@ -218,7 +218,7 @@ class Registry:
             unit=model.unit,
             prompt=parse_prompt(files, prompt_path),
             prompt_version=prompt_version,
-            targets=(model.model, *model.fallback),
+            targets=(model.model, *(_inherit(link, model.model) for link in model.fallback)),
             examples=tuple(parse_examples(files)),
             documents={p.removeprefix("context/"): files.text(p) for p in context if p != EXAMPLES_FILE},
             dataset=tuple(parse_dataset(files.text(DATASET_FILE), DATASET_FILE)),
@@ -227,6 +227,11 @@ class Registry:
             prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in paths else None,
             artefacts=dict(digests),
         )
+
+
+def _inherit(link: ModelSpec, primary: ModelSpec) -> ModelSpec:
+    """Return a fallback with the primary's parameters where it names none of its own."""
+    return ModelSpec(name=link.name, parameters={**primary.parameters, **link.parameters})
 
 
 class _ModelContent(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from zirkel.api.rest.wire import json_response
 from zirkel.api.services import Services
@@ -19,7 +19,7 @@ class KeyBody(_Body):
 
     label: str
     roles: list[Role]
-    expires_ns: int | None = None
+    expires_ns: int | None = Field(None, ge=0, lt=2**63)
 
 
 class PersonBody(_Body):

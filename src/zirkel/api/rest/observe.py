@@ -1,12 +1,17 @@
 """Traces and evidence."""
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
 
 from zirkel.api.rest.wire import json_response
 from zirkel.api.services import Services
-from zirkel.core import Principal, encode_pack
+from zirkel.core import Principal, Span, encode_pack
+
+Limit = Annotated[int, Query(ge=0, description="At most so many; 1000 are the most.")]
+After = Annotated[int, Query(ge=0, lt=2**63, description="Entries behind this one.")]
 
 
 def observe_router(services: Services, principal: Callable[..., Principal]) -> APIRouter:
@@ -15,17 +20,17 @@ def observe_router(services: Services, principal: Callable[..., Principal]) -> A
     actor = Depends(principal)
 
     @router.get("/traces", summary="The newest traces")
-    def list_traces(service: str = "", limit: int = 50, who: Principal = actor) -> Response:
+    def list_traces(service: str = "", limit: Limit = 50, who: Principal = actor) -> Response:
         return json_response(
             {"traces": services.traces.recent(who, service, limit), "total": services.traces.count(who)}
         )
 
     @router.get("/traces/{trace_id}", summary="All spans of a trace")
     def trace(trace_id: str, who: Principal = actor) -> Response:
-        return json_response(services.traces.trace(who, trace_id))
+        return json_response([_span_view(span) for span in services.traces.trace(who, trace_id)])
 
     @router.get("/evidence", summary="Ledger entries in order")
-    def entries(after: int = 0, limit: int = 100, who: Principal = actor) -> Response:
+    def entries(after: After = 0, limit: Limit = 100, who: Principal = actor) -> Response:
         return json_response(services.evidence.entries(who, after, min(limit, 1000)))
 
     @router.get("/evidence/pack", summary="The whole ledger as a pack that is checked offline")
@@ -37,3 +42,8 @@ def observe_router(services: Services, principal: Callable[..., Principal]) -> A
         return json_response(services.health.report())
 
     return router
+
+
+def _span_view(span: Span) -> dict[str, object]:
+    """Return every field of a span, also those that hold their default."""
+    return {**msgspec.structs.asdict(span), "usage": msgspec.structs.asdict(span.usage)}
