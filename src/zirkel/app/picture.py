@@ -22,6 +22,10 @@ CHROMIUM_FLAGS = (
 WIDTH_PX, HEIGHT_PX = 1280, 800
 
 
+class NoBrowser(NotFound):
+    """Chromium, or the package that drives it, is not installed."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take the picture; return the exit code."""
     parser = argparse.ArgumentParser(prog="zirkel.app.picture", description="Take a picture of the console.")
@@ -50,15 +54,18 @@ def take_picture(
     """Sign in with an API key and write what the first screen shows of a page, ``WIDTH_PX`` x ``HEIGHT_PX``, as PNG.
 
     Raises:
-        NotFound: If the playwright package or Chromium is missing, or the console does not answer.
+        NoBrowser: If the playwright package or Chromium is missing.
+        NotFound: If the console does not answer.
         Unauthenticated: If the key is not known there.
     """
     try:
         from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415 (a development dependency)
     except ImportError as error:
-        raise NotFound("the package playwright is missing; install Zirkel with its extra 'dev'") from error
+        raise NoBrowser("the package playwright is missing; install Zirkel with its extra 'dev'") from error
     if not chromium.exists():
-        raise NotFound(f"there is no Chromium at {chromium}; install it (Debian: apt install chromium) or name another")
+        raise NoBrowser(
+            f"there is no Chromium at {chromium}; install it (Debian: apt install chromium) or name another"
+        )
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)

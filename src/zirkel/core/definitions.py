@@ -41,7 +41,7 @@ class ServiceSpec(_Strict, frozen=True, kw_only=True):
     """What traffic is split by: the end user, the session, or the API key."""
     model: ModelSpec
     fallback: list[ModelSpec] = []
-    """Models that answer, in order, when the one before fails; each takes over the model's parameters it does not set."""
+    """Models that answer, in order, when the one before fails; each has the model's parameters but for its own."""
     baseline: BaselineSpec | None = None
 
 

@@ -85,6 +85,9 @@ def print_comparison(report: Object) -> None:
     if paired is not None:
         say("difference, candidate minus baseline, paired by item:")
         for metric, found in paired.items():
+            if not found["better_items"] and not found["worse_items"]:
+                say(f"  {metric:<14} no item changed")
+                continue
             changed = f"{found['better_items']} items better, {found['worse_items']} worse"
             say(f"  {metric:<14} {_interval(found['difference'], signed=True)}   {changed}")
 

@@ -22,6 +22,8 @@ class Facts:
     cost_usd: str = ""
     ledger_entries: int = 0
     tampered_entry_named: str = ""
+    picture: str = ""
+    """Path of the console's picture; empty where there is no browser."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:

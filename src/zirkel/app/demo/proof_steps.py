@@ -55,6 +55,23 @@ def join_traces(demo: Setting) -> None:
     )
 
 
+def look_at_console(demo: Setting) -> None:
+    """Open the console's first page in a real browser, where there is one, and save a picture of it."""
+    from zirkel.app.picture import NoBrowser, take_picture  # noqa: PLC0415 (a browser may be missing)
+
+    with demo.client() as client:
+        _wait_for_requests(client, sum(demo.facts.requests_per_arm.values()))
+    path = demo.options.picture or demo.stack.folder / "console.png"
+    try:
+        take_picture(demo.core_url, demo.api_key, path)
+    except NoBrowser as error:
+        demo.require(demo.options.picture is None, f"a picture can be taken: {error}")
+        demo.say(f"skipped: {error}")
+        return
+    demo.facts.picture = str(path)
+    demo.say(f"picture of the console: {path}")
+
+
 def four_answers(demo: Setting) -> None:
     """Ask for the status on the command line and by REST; both answer from what is stored."""
     with demo.client() as client:
@@ -71,8 +88,6 @@ def four_answers(demo: Setting) -> None:
     demo.require(sum(costs) > 0, "question 3 knows the cost")
     demo.facts.cost_usd = str(sum(costs))
     print_status(status)
-    if demo.options.picture:
-        _take_picture(demo)
 
 
 def verify_evidence(demo: Setting) -> None:
@@ -119,12 +134,3 @@ def _wait_for_requests(client: Client, expected: int) -> Object:
         if time.monotonic() > deadline_s:
             raise StepFailed(f"{requests} of {expected} requests are in the status after {ARRIVAL_S:.0f} s")
         time.sleep(0.1)
-
-
-def _take_picture(demo: Setting) -> None:
-    from zirkel.app.picture import take_picture  # noqa: PLC0415 (needs a browser, which a demo does not)
-
-    path = demo.options.picture
-    assert path is not None
-    take_picture(demo.core_url, demo.api_key, path)
-    demo.say(f"picture of the console: {path}")

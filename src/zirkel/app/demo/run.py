@@ -12,7 +12,7 @@ from types import FrameType
 from zirkel.app.demo.facts import Facts
 from zirkel.app.demo.loop_steps import decide, evaluate, push_and_lock, roll_back, ship_candidate, ship_first
 from zirkel.app.demo.processes import Stack, StepFailed
-from zirkel.app.demo.proof_steps import four_answers, join_traces, verify_evidence
+from zirkel.app.demo.proof_steps import four_answers, join_traces, look_at_console, verify_evidence
 from zirkel.app.demo.server_steps import start_models, start_zirkel
 from zirkel.app.demo.setting import DemoOptions, Setting, make_setting
 from zirkel.app.demo.traffic_steps import call_both_arms, fall_back
@@ -40,6 +40,7 @@ STEPS = (
     Step("traffic through the OpenAI SDK, plain and streamed", call_both_arms),
     Step("traces: OpenTelemetry spans join the gateway's", join_traces),
     Step("stop the primary model: the fallback answers", fall_back),
+    Step("look at the console in a real browser", look_at_console),
     Step("roll back in under a second", roll_back),
     Step("the four answers", four_answers),
     Step("verify the evidence", verify_evidence),
