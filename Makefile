@@ -21,7 +21,8 @@ $(STAMP): requirements.lock requirements-model.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: setup ## run the whole loop end to end on a real local model (KEEP=1 leaves it running)
-	$(BIN)/zirkel demo $(if $(KEEP),--keep) $(if $(UPSTREAM),--upstream $(UPSTREAM))
+	$(BIN)/zirkel demo $(if $(KEEP),--keep) $(if $(UPSTREAM),--upstream $(UPSTREAM)) \
+	  $(if $(MODEL),--model $(MODEL)) $(if $(KEY_VARIABLE),--key-variable $(KEY_VARIABLE))
 
 test: check ## everything CI holds: style, types, layers, and all tests
 	$(BIN)/python -m pytest -q -m "not nightly"

@@ -138,7 +138,8 @@ def _display_interval(means: Sequence[float], clusters: Sequence[str] | None) ->
         return interval
     units = interval.n_clusters or interval.n
     wilson = wilson_interval(units if interval.estimate else 0, units, confidence=interval.confidence)
-    return replace(interval, low=wilson.low, high=wilson.high, method=wilson.method)
+    said = (f"all {interval.n} items score alike: this is Wilson's interval, counting {units} independent sources",)
+    return replace(interval, low=wilson.low, high=wilson.high, method=wilson.method, warnings=said)
 
 
 def _values_by_item(trials: Sequence[TrialRecord], evaluator: str) -> dict[str, list[float]]:
