@@ -49,7 +49,7 @@ def test_signing_in_by_keyboard_shows_the_four_questions(browser: Browser, zirke
     page = browser.new_page()
     sign_in_by_keyboard(page, zirkel)
     assert page.locator("h3").all_inner_texts() == QUESTIONS
-    expect(page.get_by_text("Release 2 in production")).to_be_visible()
+    expect(page.get_by_text("Release 1 in production")).to_be_visible()
     page.close()
 
 

@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Response
 
 from zirkel import __version__
-from zirkel.api.auth import require_principal
+from zirkel.api.auth import Guard, guarded_principal
 from zirkel.api.errors import install_error_handlers
 from zirkel.api.otlp import otlp_router
 from zirkel.api.rest import keys_router, loop_router, observe_router, services_router
@@ -16,9 +16,9 @@ def create_api(services: Services) -> FastAPI:
         title="Zirkel", version=__version__, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None
     )
     install_error_handlers(app)
-    principal = require_principal(services.access.authenticate)
+    app.add_middleware(Guard, authenticate=services.access.authenticate)
     for router in (services_router, loop_router, keys_router, observe_router):
-        app.include_router(router(services, principal))
+        app.include_router(router(services, guarded_principal))
     app.include_router(otlp_router(services.intake, services.access.authenticate))
 
     @app.get("/healthz", include_in_schema=False)

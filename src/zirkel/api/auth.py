@@ -1,25 +1,48 @@
-"""From an ``Authorization`` header to a principal."""
+"""Who calls: the key comes before everything else a request holds."""
 
 from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import Header
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zirkel.core import Principal, Unauthenticated
+from zirkel.api.errors import error_answer
+from zirkel.core import Invalid, Principal, TooLarge, Unauthenticated, ZirkelError
 
 Authenticate = Callable[[str], Principal]
+PREFIX = "/api/"
+MAX_BODY_BYTES = 128 * 1024 * 1024
+"""Longest body of a REST request; the largest file of a service is 64 MiB, which base64 makes 86."""
 
 
-def require_principal(authenticate: Authenticate) -> Callable[[str | None], Principal]:
-    """Return a dependency that gives the caller's principal.
+class Guard:
+    """ASGI middleware before the REST routes: a known key, then a body of bearable length, then the route."""
 
-    The dependency raises ``Unauthenticated`` if there is no bearer key, or none that is known.
-    """
+    def __init__(self, app: ASGIApp, authenticate: Authenticate) -> None:
+        self._app = app
+        self._authenticate = authenticate
 
-    def dependency(authorization: Annotated[str | None, Header()] = None) -> Principal:
-        return authenticate(read_bearer(authorization))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its principal, or refuse it without reading its body."""
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            headers = Headers(scope=scope)
+            try:
+                key = read_bearer(headers.get("authorization"))
+                principal = await run_in_threadpool(self._authenticate, key)
+                _check_length(headers)
+            except ZirkelError as error:
+                await error_answer(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
 
-    return dependency
+
+def guarded_principal(request: Request) -> Principal:
+    """Return who calls, as the guard found out; a dependency of every REST route."""
+    principal = request.state.principal
+    assert isinstance(principal, Principal)
+    return principal
 
 
 def read_bearer(authorization: str | None) -> str:
@@ -32,3 +55,13 @@ def read_bearer(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthenticated("send the API key as: Authorization: Bearer zk_…")
     return key.strip()
+
+
+def _check_length(headers: Headers) -> None:
+    if "transfer-encoding" in headers:
+        raise Invalid("send the body with a Content-Length, not chunked")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        raise Invalid(f"Content-Length {length!r} is not a number")
+    if int(length) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body has {length} bytes; at most {MAX_BODY_BYTES // 2**20} MiB are taken")

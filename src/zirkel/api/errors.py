@@ -29,9 +29,14 @@ def error_headers(error: ZirkelError) -> dict[str, str]:
     return {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Overloaded) else {}
 
 
+def error_answer(error: ZirkelError) -> JSONResponse:
+    """Return the answer to a request that failed with ``error``."""
+    return _answer(error.http_status, error.code, str(error), error.path, error_headers(error))
+
+
 async def _zirkel_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ZirkelError)
-    return _answer(error.http_status, error.code, str(error), error.path, error_headers(error))
+    return error_answer(error)
 
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:

@@ -140,7 +140,7 @@ def _read_file(path: Path) -> dict[str, object]:
         return {}
     try:
         values: dict[str, object] = msgspec.toml.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid(f"{path}: {error}", path=str(path)) from error
     unknown = set(values) - {setting.name for setting in dataclasses.fields(Config)}
     if unknown:

@@ -1,5 +1,6 @@
 """What is wrong with an installation, and how to mend it."""
 
+import http.client
 import importlib.util
 import json
 import os
@@ -8,9 +9,9 @@ import socket
 import sqlite3
 import stat
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,17 +105,16 @@ def _check_database(config: Config) -> list[Finding]:
     path = config.data_dir / "metadata.sqlite"
     if config.database_url or not path.exists():
         return []
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        (state,) = connection.execute("PRAGMA quick_check").fetchone()
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            (state,) = connection.execute("PRAGMA quick_check").fetchone()
+            revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         return [Finding("problem", "metadata", f"{path}: {error}", "restore it from a backup")]
-    finally:
-        connection.close()
-    if state != "ok":
-        return [Finding("problem", "metadata", f"{path} is damaged: {state}", "restore it from a backup")]
-    return [Finding("ok", "metadata", f"sound, at revision {revision}")]
+    if state != "ok" or revision is None:
+        text = f"{path} is damaged: {state if revision else 'it has no revision'}"
+        return [Finding("problem", "metadata", text, "restore it from a backup")]
+    return [Finding("ok", "metadata", f"sound, at revision {revision[0]}")]
 
 
 def _check_ports(config: Config) -> list[Finding]:
@@ -123,7 +123,11 @@ def _check_ports(config: Config) -> list[Finding]:
         port = getattr(config, name)
         if port == 0:
             continue
-        if not _is_taken(config.host, port):
+        try:
+            is_taken = _is_taken(config.host, port)
+        except OSError as error:
+            return [Finding("problem", "host", f"{config.host}: {error.strerror}", "set another one with ZIRKEL_HOST")]
+        if not is_taken:
             findings.append(Finding("ok", name, f"{port} is free"))
         elif _is_ours(config, port):
             findings.append(Finding("ok", name, f"{port} is served by Zirkel"))
@@ -149,7 +153,9 @@ def _is_taken(host: str, port: int) -> bool:
 
 def _is_ours(config: Config, port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{config.host}:{port}/healthz", timeout=2) as response:
+        # Without proxies: a setting like http_proxy is not meant for this machine's own ports.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{config.host}:{port}/healthz", timeout=2) as response:
             return bool(json.load(response).get("status") == "ok")
-    except (urllib.error.URLError, OSError, ValueError, AttributeError):
+    except (http.client.HTTPException, OSError, ValueError, AttributeError):
         return False

@@ -1,6 +1,7 @@
 """``zirkel up``: one supervisor over a core and gateway workers, in one data directory."""
 
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +37,9 @@ class DirectoryLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.seek(0)
-            raise Held(f"{data_dir} is held by {_describe(self._file.read())}; stop that one first") from None
+            holder_text = self._file.read()
+            self._file.close()
+            raise Held(f"{data_dir} is held by {_describe(holder_text)}; stop that one first") from None
         self._file.truncate(0)
         holder = {
             "pid": os.getpid(),
@@ -66,13 +68,13 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Held(
             f"port {port} on {host} cannot be used ({error.strerror}); choose another with "
             f"--{setting.replace('_', '-')} or ZIRKEL_{setting.upper()}"
         ) from error
-    listener.listen(BACKLOG)
     return listener
 
 
@@ -219,9 +221,11 @@ class Supervisor:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=0.5) as response:  # noqa: S310 (an address of our own)
+        # Without proxies: a setting like http_proxy is not meant for this machine's own ports.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=0.5) as response:
             return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (http.client.HTTPException, OSError):
         return False
 
 

@@ -1,17 +1,45 @@
 """The REST API as a Python object."""
 
 import base64
-import json
 from collections.abc import Mapping
 from types import TracebackType
 
 import httpx
 
 from zirkel.core import Json, ZirkelError
-from zirkel.core.errors import Conflict, Forbidden, Invalid, NotFound, Refused, TooLarge, Unauthenticated
+from zirkel.core.errors import (
+    Conflict,
+    Corrupt,
+    Forbidden,
+    Held,
+    Incompatible,
+    Invalid,
+    NotFound,
+    Overloaded,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+    Unsupported,
+    UpstreamFailed,
+)
 
 KINDS: dict[str, type[ZirkelError]] = {
-    kind.code: kind for kind in (Conflict, Forbidden, Invalid, NotFound, Refused, TooLarge, Unauthenticated)
+    kind.code: kind
+    for kind in (
+        Conflict,
+        Corrupt,
+        Forbidden,
+        Held,
+        Incompatible,
+        Invalid,
+        NotFound,
+        Overloaded,
+        Refused,
+        TooLarge,
+        Unauthenticated,
+        Unsupported,
+        UpstreamFailed,
+    )
 }
 
 
@@ -26,14 +54,25 @@ class Client:
     """Talks to a Zirkel core.
 
     Methods return the API's JSON as it is, and raise the error kind that the server names (``core.errors``), or
-    ``Unreachable``.
+    ``Unreachable``. An answer that is not the API's raises ``ZirkelError``.
+
+    Raises:
+        Invalid: If the address or the key cannot be one.
     """
 
     def __init__(self, base_url: str, api_key: str, *, timeout_s: float = 60) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self.base_url, headers={"authorization": f"Bearer {api_key}"}, timeout=timeout_s, trust_env=False
-        )
+        if not api_key.isascii():
+            raise Invalid("the API key has characters that no key has; set the whole key as ZIRKEL_API_KEY")
+        try:
+            self._http = httpx.Client(
+                base_url=self.base_url,
+                headers={"authorization": f"Bearer {api_key}"},
+                timeout=timeout_s,
+                trust_env=False,
+            )
+        except httpx.InvalidURL as error:
+            raise Invalid(f"{base_url!r} is not an address ({error}); set one with ZIRKEL_URL") from error
 
     def __enter__(self) -> "Client":
         return self
@@ -98,19 +137,29 @@ def _error(response: httpx.Response) -> ZirkelError:
         fields = response.json()["error"]
         kind = KINDS.get(fields["code"], ZirkelError)
         return kind(fields["message"], path=fields.get("path"))
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return ZirkelError(f"HTTP {response.status_code}: {response.text[:200]}")
 
 
+def _json(response: httpx.Response) -> Json:
+    try:
+        value: Json = response.json()
+    except ValueError as error:
+        raise ZirkelError(
+            f"{response.request.url} answered with HTTP {response.status_code} and no JSON; is that Zirkel's core?"
+        ) from error
+    return value
+
+
 def _object(response: httpx.Response) -> dict[str, Json]:
-    value = response.json()
+    value = _json(response)
     if not isinstance(value, dict):
         raise ZirkelError(f"{response.request.url.path} answered with {type(value).__name__}, not an object")
     return value
 
 
 def _list(response: httpx.Response) -> list[dict[str, Json]]:
-    value = response.json()
+    value = _json(response)
     if not isinstance(value, list):
         raise ZirkelError(f"{response.request.url.path} answered with {type(value).__name__}, not a list")
-    return value
+    return [item for item in value if isinstance(item, dict)]

@@ -51,8 +51,11 @@ def common_prices(model: str, now: datetime) -> ModelPrices | None:
     """
     provider, _, name = model.partition("/")
     try:
-        _, info = data_snapshot.get_snapshot().find_provider_model(name, None, provider, None)
+        found_at, info = data_snapshot.get_snapshot().find_provider_model(name, None, provider, None)
     except LookupError:
+        return None
+    if found_at.id != provider:
+        # The package also guesses, e.g. that `fake-openai` is OpenAI.
         return None
     price = info.get_prices(now)
     found = {
@@ -85,7 +88,8 @@ def _common_tiers(price: Decimal | TieredPrices | None) -> tuple[Tier, ...]:
     if price is None:
         return ()
     if isinstance(price, TieredPrices):
-        return (Tier(0, price.base), *(Tier(tier.start, tier.price) for tier in price.tiers))
+        # The package's tier holds for more than `start` tokens, ours from its first token on.
+        return (Tier(0, price.base), *(Tier(tier.start + 1, tier.price) for tier in price.tiers))
     return (Tier(0, Decimal(price)),)
 
 

@@ -244,7 +244,7 @@ def _add_artefacts(
     tx: VersionTransaction, project_id: str, releases: list[Release], now_ns: int
 ) -> list[PushedArtefact]:
     pushed: dict[str, PushedArtefact] = {}
-    for artefact in [artefact for release in releases for artefact in release.artefacts]:
+    for artefact in [artefact for release in reversed(releases) for artefact in release.artefacts]:
         if artefact.digest not in pushed:
             content = canonical_json(artefact.content).decode()
             added = tx.artefacts.add(project_id, artefact.kind, artefact.name, artefact.digest, content, now_ns)

@@ -96,13 +96,34 @@ def test_only_an_admin_may_push(registry: Registry, contents: Contents) -> None:
         registry.push(Principal("p", "k", "bob", frozenset({Role.READ, Role.CALL})), contents)
 
 
+def test_a_fallback_takes_over_the_parameters_it_does_not_set(
+    registry: Registry, admin: Principal, contents: Contents
+) -> None:
+    service = b"""
+name = "triage"
+[model]
+name = "a/one"
+parameters = {temperature = 0.2, max_tokens = 5}
+[[fallback]]
+name = "b/two"
+parameters = {max_tokens = 9}
+[baseline]
+prompt = "baseline.toml"
+"""
+    pushed = registry.push(admin, {**contents, "service.toml": service})
+    primary, fallback = registry.open("p", pushed.release).targets
+    assert primary.parameters == {"temperature": 0.2, "max_tokens": 5}
+    assert (fallback.name, fallback.parameters) == ("b/two", {"temperature": 0.2, "max_tokens": 9})
+
+
 def test_an_opened_release_says_what_was_pushed(registry: Registry, admin: Principal, contents: Contents) -> None:
     pushed = registry.push(admin, contents)
     definition = parse_service(select_files(contents))
     bundle = registry.open("p", pushed.release)
     assert (bundle.project_id, bundle.service, bundle.number, bundle.unit) == ("p", "triage", 2, "user")
-    assert (bundle.prompt, bundle.prompt_version) == (definition.prompts["chat.toml"], 1)
-    assert bundle.targets == (definition.service.model, *definition.service.fallback)
+    assert (bundle.prompt, bundle.prompt_version) == (definition.prompts["chat.toml"], 2)
+    chain = (definition.service.model, *definition.service.fallback)
+    assert [target.name for target in bundle.targets] == [model.name for model in chain]
     assert bundle.examples == tuple(definition.examples)
     assert bundle.documents == definition.documents
     assert bundle.dataset == tuple(definition.dataset)
