@@ -162,4 +162,7 @@ def _list(response: httpx.Response) -> list[dict[str, Json]]:
     value = _json(response)
     if not isinstance(value, list):
         raise ZirkelError(f"{response.request.url.path} answered with {type(value).__name__}, not a list")
-    return [item for item in value if isinstance(item, dict)]
+    objects = [item for item in value if isinstance(item, dict)]
+    if len(objects) < len(value):
+        raise ZirkelError(f"{response.request.url.path} answered with a list of something else than objects")
+    return objects

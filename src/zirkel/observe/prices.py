@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from genai_prices import data_snapshot
 from genai_prices.types import TieredPrices
@@ -39,7 +39,7 @@ def own_prices(table: PricesSpec, model: str, now: datetime) -> ModelPrices | No
     if not in_force:
         return None
     price = max(in_force, key=lambda line: line.effective)
-    found = {bucket: _tiers([(0, value)]) for bucket, value in _own_values(price).items() if value is not None}
+    found = {bucket: (Tier(0, usd),) for bucket, text in _own_values(price).items() if (usd := _usd(text)) is not None}
     return ModelPrices(found, _table_digest(table.price))
 
 
@@ -80,8 +80,13 @@ def _own_values(price: PriceSpec) -> dict[str, str | None]:
     }
 
 
-def _tiers(values: Sequence[tuple[int, str]]) -> tuple[Tier, ...]:
-    return tuple(Tier(start, Decimal(value)) for start, value in values)
+def _usd(text: str | None) -> Decimal | None:
+    # What is no price is unknown, like a missing one: one faulty table must not keep everything else from the gateway.
+    try:
+        value = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and value >= 0 else None
 
 
 def _common_tiers(price: Decimal | TieredPrices | None) -> tuple[Tier, ...]:

@@ -49,7 +49,8 @@ def join_traces(demo: Setting) -> None:
     demo.require(call["release"] == answer.release and call["arm"] == answer.arm, "release and arm are on the span")
     for name in ("prompt_version", "input", "output"):
         demo.require(bool(call.get(name)), f"{name} is on the span")
-    demo.require("cost_usd" in attempt and "usage" in attempt, "tokens and cost are on the attempt's span")
+    usage = cast(Object, attempt["usage"])
+    demo.require(bool(usage["output_tokens"]) and attempt["cost_usd"] is not None, "tokens and cost are on the attempt")
     demo.say(
         f"trace {trace_id}: {len(spans)} spans from {' and '.join(sorted(sources))}, cost {attempt['cost_usd']} USD"
     )
