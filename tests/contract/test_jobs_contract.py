@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dbos import DBOS
 
+from zirkel.core import SystemClock
 from zirkel.jobs import DurableJobs, JobSettings
 
 log = Path(sys.argv[2])
@@ -41,7 +42,7 @@ class Slices:
 
 
 def launch(hold_at=0):
-    jobs = DurableJobs(JobSettings(sys.argv[1]), lambda: Slices(hold_at))
+    jobs = DurableJobs(JobSettings(sys.argv[1]), lambda: Slices(hold_at), SystemClock())
     jobs.launch()
     return jobs
 
@@ -118,7 +119,7 @@ class Failing:
         raise RuntimeError("the telemetry store is away")
 
 
-jobs = DurableJobs(JobSettings(sys.argv[1]), Failing)
+jobs = DurableJobs(JobSettings(sys.argv[1]), Failing, SystemClock())
 jobs.launch()
 jobs.run_experiment("p", "e")
 try:

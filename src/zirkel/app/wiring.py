@@ -63,7 +63,7 @@ def build_core(config: Config) -> Core:
     recorded = SpooledAnswers(ingest, telemetry)
     settings = RunnerSettings(concurrency=config.experiment_concurrency)
     runner = Runner(metadata, registry, system, recorded, clock, sleep, settings)
-    jobs = DurableJobs(JobSettings(config.jobs_url), lambda: runner)
+    jobs = DurableJobs(JobSettings(config.jobs_url), lambda: runner, clock)
     access = Access(metadata, publisher, vault, partial(hash_key, key_pepper(vault)), clock)
     evaluation = Evaluation(metadata, registry, publisher, jobs, clock)
     services = Services(

@@ -1,0 +1,76 @@
+"""Reading traces back, over telemetry in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from zirkel.core import Forbidden, NotFound, Principal, Role, Span
+from zirkel.observe import Traces
+from zirkel.observe.traces import TraceSummary
+
+READER = Principal("p", "k1", "ann", frozenset({Role.READ}))
+TRACE = "ab" * 16
+
+
+class Telemetry:
+    """Spans of one trace, in any order; notes the limits asked for."""
+
+    def __init__(self) -> None:
+        self.limits: list[int] = []
+
+    def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
+        return [span for span in SPANS if (span.project_id, span.trace_id) == (project_id, trace_id)]
+
+    def list_traces(
+        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
+    ) -> Sequence[TraceSummary]:
+        self.limits.append(limit)
+        return []
+
+    def count_traces(self, project_id: str, since_ns: int = 0) -> int:
+        return {"p": 1}.get(project_id, 0)
+
+
+def span(span_id: str, start_ns: int) -> Span:
+    return Span(
+        project_id="p", trace_id=TRACE, span_id=span_id, name="s", source="otlp", start_ns=start_ns, end_ns=start_ns
+    )
+
+
+SPANS = (span("3" * 16, 20), span("2" * 16, 10), span("1" * 16, 20))
+
+
+def test_spans_come_by_start_and_then_by_id() -> None:
+    found = Traces(Telemetry()).trace(READER, TRACE)
+    assert [span.span_id[0] for span in found] == ["2", "1", "3"]
+
+
+def test_a_trace_id_may_be_written_in_capitals() -> None:
+    assert len(Traces(Telemetry()).trace(READER, TRACE.upper())) == 3
+
+
+@pytest.mark.parametrize(("actor", "trace_id"), [(READER, "cd" * 16), (replace(READER, project_id="q"), TRACE)])
+def test_a_trace_that_is_not_the_projects_is_not_found(actor: Principal, trace_id: str) -> None:
+    with pytest.raises(NotFound, match=trace_id):
+        Traces(Telemetry()).trace(actor, trace_id)
+
+
+@pytest.mark.parametrize(("asked", "read"), [(5, 5), (10**9, 1000)])
+def test_a_list_is_bounded(asked: int, read: int) -> None:
+    telemetry = Telemetry()
+    assert Traces(telemetry).recent(READER, limit=asked) == []
+    assert telemetry.limits == [read]
+
+
+def test_only_the_projects_traces_are_counted() -> None:
+    traces = Traces(Telemetry())
+    assert (traces.count(READER), traces.count(replace(READER, project_id="q"))) == (1, 0)
+
+
+def test_a_key_that_may_not_read_reads_nothing() -> None:
+    sender = replace(READER, roles=frozenset({Role.INGEST}))
+    traces = Traces(Telemetry())
+    for read in (lambda: traces.trace(sender, TRACE), lambda: traces.recent(sender), lambda: traces.count(sender)):
+        with pytest.raises(Forbidden):
+            read()
