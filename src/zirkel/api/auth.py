@@ -61,7 +61,7 @@ def _check_length(headers: Headers) -> None:
     if "transfer-encoding" in headers:
         raise Invalid("send the body with a Content-Length, not chunked")
     length = headers.get("content-length", "0")
-    if not length.isdecimal():
+    if not length.isdecimal() or len(length) > 18:
         raise Invalid(f"Content-Length {length!r} is not a number")
     if int(length) > MAX_BODY_BYTES:
         raise TooLarge(f"the body has {length} bytes; at most {MAX_BODY_BYTES // 2**20} MiB are taken")

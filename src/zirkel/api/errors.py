@@ -42,8 +42,10 @@ async def _zirkel_error(_request: Request, error: Exception) -> JSONResponse:
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"][1:])
-    return _answer(400, "invalid", f"{path or 'body'}: {first['msg']}", path, {})
+    # Of a body that is not JSON, the place is a number of characters and no field.
+    place = () if first["type"] == "json_invalid" else first["loc"][1:]
+    path = ".".join(str(part) for part in place)
+    return _answer(400, "invalid", f"{path or 'body'}: {first['msg']}", path or None, {})
 
 
 async def _http_error(_request: Request, error: Exception) -> JSONResponse:

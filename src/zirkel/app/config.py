@@ -48,6 +48,11 @@ class Config:
         return self.blob_url or f"file://{self.data_dir.resolve()}/blobs"
 
     @property
+    def host_in_url(self) -> str:
+        """The host as an address names it: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def snapshot_path(self) -> Path:
         """The file the gateway serves from."""
         return self.data_dir / "snapshot.json"
@@ -90,8 +95,9 @@ def load_config(environment: Mapping[str, str] | None = None, overrides: Mapping
     for name in ("core_port", "gateway_port", "otlp_port"):
         if not 0 <= getattr(config, name) <= 65535:
             raise Invalid(f"{name} {getattr(config, name)} is not a port", path=name)
-    if config.gateway_workers < 1:
-        raise Invalid(f"gateway_workers {config.gateway_workers} must be at least 1", path="gateway_workers")
+    for name in ("gateway_workers", "experiment_concurrency"):
+        if getattr(config, name) < 1:
+            raise Invalid(f"{name} {getattr(config, name)} must be at least 1", path=name)
     return config
 
 

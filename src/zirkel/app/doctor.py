@@ -155,7 +155,7 @@ def _is_ours(config: Config, port: int) -> bool:
     try:
         # Without proxies: a setting like http_proxy is not meant for this machine's own ports.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{config.host}:{port}/healthz", timeout=2) as response:
+        with opener.open(f"http://{config.host_in_url}:{port}/healthz", timeout=2) as response:
             return bool(json.load(response).get("status") == "ok")
     except (http.client.HTTPException, OSError, ValueError, AttributeError):
         return False

@@ -203,7 +203,7 @@ class Supervisor:
         while time.monotonic() < deadline_s and not self._stopping.is_set():
             if process is not None and process.poll() is not None:
                 raise Refused("the core could not start; its message is above")
-            if _answers(f"http://{self._config.host}:{self._config.core_port}/healthz"):
+            if _answers(f"http://{self._config.host_in_url}:{self._config.core_port}/healthz"):
                 return
             time.sleep(0.02)
         if not self._stopping.is_set():
@@ -211,10 +211,10 @@ class Supervisor:
 
     def _announce(self) -> None:
         config = self._config
-        self._say(f"gateway  http://{config.host}:{config.gateway_port}/v1   (OpenAI-shaped)")
-        self._say(f"console  http://{config.host}:{config.core_port}/")
+        self._say(f"gateway  http://{config.host_in_url}:{config.gateway_port}/v1   (OpenAI-shaped)")
+        self._say(f"console  http://{config.host_in_url}:{config.core_port}/")
         otlp = f" and :{config.otlp_port}" if config.otlp_port else ""
-        self._say(f"OTLP     http://{config.host}:{config.core_port}/v1/traces{otlp}")
+        self._say(f"OTLP     http://{config.host_in_url}:{config.core_port}/v1/traces{otlp}")
         self._say(f"data     {config.data_dir.resolve()}")
         self._say("ready; stop with Ctrl-C")
 

@@ -59,7 +59,7 @@ def build_core(config: Config) -> Core:
 
     registry = Registry(metadata, blobs, clock)
     publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock)
-    system = GatewaySystem(f"http://{config.host}:{config.gateway_port}", partial(internal_key, vault), clock)
+    system = GatewaySystem(f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault), clock)
     recorded = SpooledAnswers(ingest, telemetry)
     settings = RunnerSettings(concurrency=config.experiment_concurrency)
     runner = Runner(metadata, registry, system, recorded, clock, sleep, settings)

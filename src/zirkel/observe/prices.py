@@ -39,7 +39,8 @@ def own_prices(table: PricesSpec, model: str, now: datetime) -> ModelPrices | No
     if not in_force:
         return None
     price = max(in_force, key=lambda line: line.effective)
-    found = {bucket: (Tier(0, usd),) for bucket, text in _own_values(price).items() if (usd := _usd(text)) is not None}
+    known = {bucket: _usd(text) for bucket, text in _own_values(price).items()}
+    found: dict[str, tuple[Tier, ...]] = {bucket: (Tier(0, usd),) for bucket, usd in known.items() if usd is not None}
     return ModelPrices(found, _table_digest(table.price))
 
 

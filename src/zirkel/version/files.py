@@ -32,6 +32,8 @@ DATASET_FILE = "datasets/golden.jsonl"
 EXAMPLES_FILE = "context/examples.jsonl"
 KNOWN_TOML = frozenset({"service.toml", "chat.toml", "evaluators.toml", "gate.toml", "prices.toml"})
 MAX_FILE_BYTES = 64 * 1024 * 1024
+_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,18})?", re.ASCII)
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -150,8 +152,25 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
         dataset=dataset,
         evaluators=evaluators,
         gate=gate,
-        prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in files.contents else None,
+        prices=_parse_prices(files),
     )
+
+
+def _parse_prices(files: ServiceFiles) -> PricesSpec | None:
+    if "prices.toml" not in files.contents:
+        return None
+    prices = parse_toml(files, "prices.toml", PricesSpec)
+    for price in prices.price:
+        where = f"prices.toml: {price.model!r}"
+        if "/" not in price.model:
+            raise Invalid(f"{where} is not of the form UPSTREAM/MODEL", path="prices.toml")
+        if not _DATE.fullmatch(price.effective):
+            raise Invalid(f"{where}: effective {price.effective!r} is not YYYY-MM-DD", path="prices.toml")
+        for bucket in ("input", "cache_read", "cache_write", "output", "reasoning"):
+            value = getattr(price, bucket)
+            if value is not None and not _DECIMAL.fullmatch(value):
+                raise Invalid(f"{where}: {bucket} {value!r} is not a decimal of at least 0", path="prices.toml")
+    return prices
 
 
 def _check_service(service: ServiceSpec) -> None:

@@ -140,7 +140,8 @@ def test_zirkel_is_found_past_a_proxy_for_other_machines(
     config: Config, answer_with: Callable[[int, bytes], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     port = answer_with(200, b'{"status":"ok"}')
     served = Config(data_dir=config.data_dir, core_port=port, gateway_port=0, otlp_port=0)
     assert find(served, "core_port").level == "ok"

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +132,8 @@ def test_the_wait_ends_when_the_parent_is_gone() -> None:
 def test_the_wait_ends_with_a_signal() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     try:
-        os.kill(os.getpid(), signal.SIGUSR2)
+        # To this thread, since the others have not blocked it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
         wait_for_the_end(os.getppid(), frozenset({signal.SIGUSR2}))
         assert signal.SIGUSR2 not in signal.sigpending()
     finally:

@@ -2,13 +2,13 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from zirkel.app.config import Config
-from zirkel.app.supervisor import DirectoryLock, Supervisor, bind
+from zirkel.app.supervisor import DirectoryLock, Supervisor, _answers, bind
 from zirkel.core import Held, ManualClock
 
 
@@ -101,3 +101,17 @@ def test_a_supervisor_that_finds_a_port_taken_gives_everything_back(tmp_path: Pa
     assert said == []
     bind("127.0.0.1", gateway_port, "gateway_port").close()
     DirectoryLock(tmp_path, config, ManualClock()).release()
+
+
+@pytest.mark.parametrize(("status", "is_up"), [(200, True), (503, False)])
+def test_the_core_is_asked_past_a_proxy_for_other_machines(
+    answer_with: Callable[[int, bytes], int], monkeypatch: pytest.MonkeyPatch, status: int, is_up: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert _answers(f"http://127.0.0.1:{answer_with(status, b'{}')}/healthz") is is_up
+
+
+def test_a_program_that_does_not_speak_http_is_not_the_core(mail_port: int) -> None:
+    assert not _answers(f"http://127.0.0.1:{mail_port}/healthz")

@@ -121,7 +121,7 @@ def test_an_error_is_raised_as_the_kind_that_the_server_names(
     server: Server, client: Client, kind: type[ZirkelError]
 ) -> None:
     server.answer(kind.http_status, {"error": {"code": kind.code, "message": "so it is", "path": "a.b"}})
-    with pytest.raises(ZirkelError, match="^so it is$") as caught:
+    with pytest.raises(ZirkelError, match=r"^so it is$") as caught:
         client.get("/x")
     assert type(caught.value) is kind
     assert caught.value.path == "a.b"
@@ -211,6 +211,8 @@ def test_a_key_that_was_copied_with_an_ellipsis_is_invalid() -> None:
 def test_a_proxy_of_the_environment_is_not_used(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with Client(server.url, "zk_key") as direct:

@@ -1,5 +1,6 @@
 """A service's files: what they say, and that anything wrong is told with its file and field."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -183,3 +184,20 @@ def test_a_file_that_is_too_large_is_named(folder: Path) -> None:
 def test_a_data_set_comes_back_line_by_line(items: list[DatasetItem]) -> None:
     text = "\n".join(msgspec.json.encode(item).decode() for item in items)
     assert parse_dataset(text, "x.jsonl") == items
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('model = "small"\neffective = "2026-01-01"', "UPSTREAM/MODEL"),
+        ('model = "a/b"\neffective = "2026-1-1"', "YYYY-MM-DD"),
+        ('model = "a/b"\neffective = "yesterday"', "YYYY-MM-DD"),
+        ('model = "a/b"\neffective = "2026-01-01"\ninput = "cheap"', "input 'cheap' is not a decimal"),
+        ('model = "a/b"\neffective = "2026-01-01"\noutput = "-1"', "output '-1' is not a decimal"),
+        ('model = "a/b"\neffective = "2026-01-01"\noutput = "NaN"', "output 'NaN' is not a decimal"),
+    ],
+)
+def test_a_price_that_cannot_be_charged_is_refused(contents: Contents, line: str, said: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(said)) as caught:
+        parse_service(select_files({**contents, "prices.toml": f"[[price]]\n{line}\n".encode()}))
+    assert caught.value.path == "prices.toml"
