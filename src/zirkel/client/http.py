@@ -6,41 +6,7 @@ from types import TracebackType
 
 import httpx
 
-from zirkel.core import Json, ZirkelError
-from zirkel.core.errors import (
-    Conflict,
-    Corrupt,
-    Forbidden,
-    Held,
-    Incompatible,
-    Invalid,
-    NotFound,
-    Overloaded,
-    Refused,
-    TooLarge,
-    Unauthenticated,
-    Unsupported,
-    UpstreamFailed,
-)
-
-KINDS: dict[str, type[ZirkelError]] = {
-    kind.code: kind
-    for kind in (
-        Conflict,
-        Corrupt,
-        Forbidden,
-        Held,
-        Incompatible,
-        Invalid,
-        NotFound,
-        Overloaded,
-        Refused,
-        TooLarge,
-        Unauthenticated,
-        Unsupported,
-        UpstreamFailed,
-    )
-}
+from zirkel.core import ERROR_KINDS, Invalid, Json, ZirkelError
 
 
 class Unreachable(ZirkelError):
@@ -135,7 +101,7 @@ class Client:
 def _error(response: httpx.Response) -> ZirkelError:
     try:
         fields = response.json()["error"]
-        kind = KINDS.get(fields["code"], ZirkelError)
+        kind = ERROR_KINDS.get(fields["code"], ZirkelError)
         return kind(fields["message"], path=fields.get("path"))
     except (ValueError, KeyError, TypeError):
         return ZirkelError(f"HTTP {response.status_code}: {response.text[:200]}")

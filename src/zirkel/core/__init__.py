@@ -22,6 +22,7 @@ from zirkel.core.definitions import (
     VariableType,
 )
 from zirkel.core.errors import (
+    ERROR_KINDS,
     Conflict,
     Corrupt,
     Forbidden,
@@ -63,6 +64,7 @@ from zirkel.core.scores import Errored, Score, Scored, Unscored, score_from_json
 from zirkel.core.spans import MODEL_KINDS, Span, SpanEvent, SpanKind, Usage, decode_spans, encode_spans
 
 __all__ = [
+    "ERROR_KINDS",
     "GENESIS_HASH",
     "MODEL_KINDS",
     "AddedArtefact",

@@ -3,6 +3,7 @@
 Raising one has no side effect. Faces (HTTP, CLI) map the class to a status or an exit code once.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -107,3 +108,7 @@ class Held(ZirkelError):
 
     code = "held"
     http_status = 409
+
+
+ERROR_KINDS: Mapping[str, type[ZirkelError]] = {kind.code: kind for kind in ZirkelError.__subclasses__()}
+"""Every kind by its code, for clients that read a code off the wire."""

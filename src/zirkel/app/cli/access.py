@@ -3,12 +3,13 @@
 import getpass
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
-from zirkel.app.cli.output import AsJson, connect, print_json, say
-from zirkel.app.config import read_variable
+from zirkel.app.cli.output import AsJson, connect, print_json, require_server, say
+from zirkel.app.config import load_config, read_variable
 from zirkel.core import Invalid, Json, Role
 
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -55,6 +56,17 @@ def revoke_key(key_id: str) -> None:
     with connect() as client:
         client.delete(f"/api/v1/keys/{key_id}")
     say(f"revoked {key_id}")
+
+
+@keys_app.command("rescue")
+def rescue_key(
+    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the installation, on this machine.")] = None,
+) -> None:
+    """Make an admin key when all are lost: it takes nothing but access to the data directory, and is recorded."""
+    require_server()
+    from zirkel.app.rescue import make_admin_key  # noqa: PLC0415 (the client's install lacks the server's libraries)
+
+    say(make_admin_key(load_config(overrides={"data_dir": data_dir})))
 
 
 @people_app.command("set")

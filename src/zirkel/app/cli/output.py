@@ -1,5 +1,6 @@
 """What commands print: plain words, or JSON with ``--json``."""
 
+import importlib.util
 import json
 from typing import Annotated, NoReturn
 
@@ -56,3 +57,14 @@ def short(digest: Json) -> str:
 def number(value: Json, digits: int = 3) -> str:
     """Return a number with sensible digits, ``-`` for none."""
     return "-" if value is None else f"{value:.{digits}f}" if isinstance(value, int | float) else str(value)
+
+
+def require_server() -> None:
+    """Return if the server's libraries are installed.
+
+    Raises:
+        Invalid: If not, with the command that installs them.
+    """
+    missing = [name for name in ("sqlalchemy", "chdb", "fastapi", "dbos") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Invalid(f"this installation is the client only ({missing[0]} is missing): pip install 'zirkel[server]'")

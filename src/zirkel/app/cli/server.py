@@ -1,16 +1,15 @@
 """``up``, ``demo``, ``doctor``, ``config check``."""
 
 import dataclasses
-import importlib.util
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from zirkel.app.cli.output import EXIT_CHECK_FAILED, AsJson, leave, print_json, say
+from zirkel.app.cli.output import EXIT_CHECK_FAILED, AsJson, leave, print_json, require_server, say
 from zirkel.app.config import Config, load_config
-from zirkel.core import Invalid, Json
+from zirkel.core import Json
 
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 
@@ -88,14 +87,3 @@ def check_config(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def _shown(value: int | str | Path) -> int | str:
     """Return a setting as it may be printed: a password in an address is masked."""
     return value if isinstance(value, int) else re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", str(value))
-
-
-def require_server() -> None:
-    """Return if the server's libraries are installed.
-
-    Raises:
-        Invalid: If not, with the command that installs them.
-    """
-    missing = [name for name in ("sqlalchemy", "chdb", "fastapi", "dbos") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Invalid(f"this installation is the client only ({missing[0]} is missing): pip install 'zirkel[server]'")

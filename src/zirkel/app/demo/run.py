@@ -94,6 +94,8 @@ def _write_summary(path: Path, facts: Facts) -> None:
 def _say_end(setting: Setting, say: Say) -> None:
     say(f"\nall {len(STEPS)} steps did what they claim, in {setting.facts.seconds['in all']:.0f} s")
     say(f"figures  {setting.options.folder / 'summary.json'}")
+    if setting.options.keep:
+        say(f"sign in  with the API key {setting.api_key}")
     say(f"console  {setting.core_url}/" + ("" if setting.options.keep else "   (with --keep it stays up)"))
 
 
