@@ -34,6 +34,8 @@ class Verification:
     """The last entry under a checkpoint."""
     is_signature_checked: bool = False
     """False where no Ed25519 library is installed; the chain itself was checked all the same."""
+    public_key: str = ""
+    """The key that signed; whoever rewrites a whole pack signs it with another one, so compare it with a known one."""
 
 
 def encode_pack(pack: EvidencePack) -> bytes:
@@ -83,15 +85,20 @@ def decode_pack(data: bytes) -> EvidencePack:
     return pack
 
 
-def verify_pack(pack: EvidencePack) -> Verification:
-    """Recompute the chain and check the signatures; stop at the first broken entry and name it."""
+def verify_pack(pack: EvidencePack, public_key: str = "") -> Verification:
+    """Recompute the chain and check the signatures; stop at the first broken entry and name it.
+
+    Args:
+        pack: What to check.
+        public_key: The key that must have signed, as hex; empty takes the one that signed first.
+    """
     previous = GENESIS_HASH
     for position, entry in enumerate(pack.entries, start=1):
         problem = _entry_problem(entry, position, previous, pack.project_id)
         if problem:
             return Verification(entries=position - 1, problem=f"entry {position}: {problem}")
         previous = entry.hash
-    return _verify_checkpoints(pack)
+    return _verify_checkpoints(pack, public_key.lower())
 
 
 def checkpoint_message(project_id: str, sequence: int, at_ns: int, entry_hash_hex: str) -> bytes:
@@ -111,8 +118,9 @@ def _entry_problem(entry: LedgerEntry, position: int, previous: str, project_id:
     return ""
 
 
-def _verify_checkpoints(pack: EvidencePack) -> Verification:
+def _verify_checkpoints(pack: EvidencePack, public_key: str) -> Verification:
     total = len(pack.entries)
+    signer = public_key or (pack.checkpoints[0].public_key if pack.checkpoints else "")
     signed_up_to = 0
     is_checked = True
     for checkpoint in pack.checkpoints:
@@ -122,13 +130,21 @@ def _verify_checkpoints(pack: EvidencePack) -> Verification:
         if checkpoint.hash != pack.entries[checkpoint.sequence - 1].hash:
             problem = f"entry {checkpoint.sequence}: differs from what its checkpoint signed"
             return Verification(entries=checkpoint.sequence - 1, problem=problem)
+        if checkpoint.public_key != signer:
+            problem = f"entry {checkpoint.sequence}: its checkpoint is signed with another key, {checkpoint.public_key}"
+            return Verification(entries=checkpoint.sequence - 1, problem=problem)
         holds = _signature_holds(checkpoint)
         if holds is False:
             problem = f"entry {checkpoint.sequence}: the signature of its checkpoint is wrong"
             return Verification(entries=checkpoint.sequence - 1, problem=problem)
         is_checked = is_checked and holds is True
         signed_up_to = max(signed_up_to, checkpoint.sequence)
-    return Verification(total, signed_up_to=signed_up_to, is_signature_checked=is_checked and signed_up_to > 0)
+    if public_key and not pack.checkpoints:
+        return Verification(entries=total, problem="the pack is not signed at all")
+    is_signed = signed_up_to > 0
+    return Verification(
+        total, signed_up_to=signed_up_to, is_signature_checked=is_checked and is_signed, public_key=signer
+    )
 
 
 def _signature_holds(checkpoint: Checkpoint) -> bool | None:

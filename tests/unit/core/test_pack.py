@@ -135,14 +135,26 @@ def test_the_first_broken_entry_is_named(changes: dict[str, str], said: str) -> 
     assert found.entries == 1
 
 
-@pytest.mark.parametrize(
-    "changes", [{"signature": "00" * 64}, {"signature": "no hex"}, {"public_key": PUBLIC_KEY.upper()}, {"at_ns": 1}]
-)
+@pytest.mark.parametrize("changes", [{"signature": "00" * 64}, {"signature": "no hex"}, {"at_ns": 1}])
 def test_a_wrong_signature_is_named(changes: dict[str, str]) -> None:
     broken = replace(PACK.checkpoints[1], **changes)  # type: ignore[arg-type]
     found = verify_pack(replace(PACK, checkpoints=(PACK.checkpoints[0], broken)))
     assert found.problem == "entry 3: the signature of its checkpoint is wrong"
     assert found.entries == 2
+
+
+@pytest.mark.parametrize("other", [PUBLIC_KEY.upper(), "00" * 32])
+def test_a_checkpoint_of_another_signer_is_named(other: str) -> None:
+    foreign = replace(PACK.checkpoints[1], public_key=other)
+    found = verify_pack(replace(PACK, checkpoints=(PACK.checkpoints[0], foreign)))
+    assert found.problem == f"entry 3: its checkpoint is signed with another key, {other}"
+
+
+def test_a_pack_that_is_rewritten_and_signed_anew_is_found_by_the_key_one_knows() -> None:
+    assert verify_pack(PACK, PUBLIC_KEY.upper()).problem == ""
+    assert verify_pack(PACK).public_key == PUBLIC_KEY
+    assert verify_pack(PACK, "11" * 32).problem.startswith("entry 1: its checkpoint is signed with another key")
+    assert verify_pack(replace(PACK, checkpoints=()), PUBLIC_KEY).problem == "the pack is not signed at all"
 
 
 def test_an_unsigned_chain_says_so() -> None:

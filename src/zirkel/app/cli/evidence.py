@@ -23,10 +23,11 @@ def export(path: Path) -> None:
 @evidence_app.command("verify")
 def verify(
     pack: Annotated[Path | None, typer.Argument(help="A pack; without one, the server's ledger is fetched.")] = None,
+    public_key: Annotated[str, typer.Option(help="The key that must have signed, as hex.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Recompute the chain; exit 1 and name the first broken entry if it does not hold. Needs no server for a pack."""
-    found = _verify(_read(pack))
+    found = _verify(_read(pack), public_key)
     if as_json:
         print_json(
             {
@@ -34,6 +35,7 @@ def verify(
                 "problem": found.problem,
                 "signed_up_to": found.signed_up_to,
                 "is_signature_checked": found.is_signature_checked,
+                "public_key": found.public_key,
             }
         )
     elif found.problem:
@@ -41,6 +43,8 @@ def verify(
     else:
         signature = "signatures hold" if found.is_signature_checked else "signatures were not checked here"
         say(f"the chain of {found.entries} entries holds; signed up to entry {found.signed_up_to}, {signature}")
+        if found.public_key:
+            say(f"signed with the key {found.public_key}; hold it against the one you know with --public-key")
     if found.problem:
         leave(EXIT_CHECK_FAILED)
 
@@ -54,9 +58,9 @@ def _read(pack: Path | None) -> bytes:
     return pack.read_bytes()
 
 
-def _verify(data: bytes) -> Verification:
+def _verify(data: bytes, public_key: str) -> Verification:
     try:
-        return verify_pack(decode_pack(data))
+        return verify_pack(decode_pack(data), public_key)
     except Invalid as error:
         # A pack that cannot be read is a broken pack, not a wrong command.
         return Verification(entries=0, problem=str(error))
