@@ -139,9 +139,11 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     _check_service(service)
     _check_gate(gate, names)
     dataset = parse_dataset(files.text(DATASET_FILE), DATASET_FILE)
+    prompts = {path: parse_prompt(files, path) for path in sorted(paths)}
+    _check_inputs(dataset, prompts)
     return ServiceDefinition(
         service=service,
-        prompts={path: parse_prompt(files, path) for path in sorted(paths)},
+        prompts=prompts,
         prompt_path=prompt_path,
         examples=parse_examples(files),
         documents={
@@ -154,6 +156,16 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
         gate=gate,
         prices=_parse_prices(files),
     )
+
+
+def _check_inputs(dataset: list[DatasetItem], prompts: Mapping[str, ChatPrompt]) -> None:
+    """Raise ``Invalid`` if an item could not be asked, because a variable of a prompt is not in its input."""
+    for path, prompt in prompts.items():
+        for item in dataset:
+            missing = set(prompt.variables) - set(item.input)
+            if missing:
+                said = f"item {item.id!r} has no {min(missing)!r}, which {path} asks for"
+                raise Invalid(f"{DATASET_FILE}: {said}", path=DATASET_FILE)
 
 
 def _parse_prices(files: ServiceFiles) -> PricesSpec | None:

@@ -51,6 +51,7 @@ def test_a_text_prompt_is_one_user_message_whose_variables_are_the_names_it_uses
     text = "{% for n in range(2) %}{{ review }} {{ tone }} {{ context['policy.md'] }}{% endfor %}"
     del contents["chat.toml"]
     contents["prompt.jinja"] = text.encode()
+    contents["datasets/golden.jsonl"] = b'{"id": "1", "input": {"review": "Nice", "tone": "dry"}}'
     prompt = parse_service(select_files(contents)).prompts["prompt.jinja"]
     assert prompt == ChatPrompt(
         variables={"review": "string", "tone": "string"}, messages=[MessageSpec(role="user", content=text)]
@@ -201,3 +202,8 @@ def test_a_price_that_cannot_be_charged_is_refused(contents: Contents, line: str
     with pytest.raises(Invalid, match=re.escape(said)) as caught:
         parse_service(select_files({**contents, "prices.toml": f"[[price]]\n{line}\n".encode()}))
     assert caught.value.path == "prices.toml"
+
+
+def test_an_item_that_a_prompt_cannot_ask_is_refused_at_once(contents: Contents) -> None:
+    with pytest.raises(Invalid, match=r"item 'x' has no 'review', which baseline\.toml asks for"):
+        parse_service(select_files({**contents, "datasets/golden.jsonl": b'{"id": "x", "input": {}}\n'}))
