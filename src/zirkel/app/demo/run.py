@@ -57,7 +57,9 @@ def run_demo(options: DemoOptions, say: Say) -> None:
     stack = Stack(options.folder)
     setting = make_setting(options, stack, say)
     started_s = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # Set for both: a shell starts what it puts into the background with SIGINT ignored.
+        signal.signal(stop, _interrupt)
     try:
         for number, step in enumerate(STEPS, start=1):
             say(f"\n[{number}/{len(STEPS)}] {step.title}")
