@@ -57,9 +57,12 @@ def evaluate(demo: Setting) -> None:
     with subprocess.Popen(  # noqa: S603 (our own command, no shell)
         [sys.executable, "-m", "zirkel.app", "eval", SERVICE], env=clean_environment(demo.stack.environment)
     ) as process:
-        _kill_core_on_the_way(demo, process)
-        if process.wait(EVALUATE_TIMEOUT_S) != 0:
-            raise StepFailed(f"`zirkel eval` ended with {process.returncode}")
+        try:
+            _kill_core_on_the_way(demo, process)
+            if process.wait(EVALUATE_TIMEOUT_S) != 0:
+                raise StepFailed(f"`zirkel eval` ended with {process.returncode}")
+        finally:
+            process.terminate()
     with demo.client() as client:
         report = client.get(f"/api/v1/services/{SERVICE}/comparison")
         stored = client.get("/api/v1/traces", {"limit": 1})["total"]
