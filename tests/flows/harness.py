@@ -20,7 +20,8 @@ from openai import OpenAI
 
 from tests.flows.service_files import REVIEW, ServiceFolder
 from zirkel.app.config import clean_environment
-from zirkel.app.demo.processes import CommandResult, answers, free_ports
+from zirkel.app.demo.processes import CommandResult, free_ports
+from zirkel.app.supervisor import answers
 from zirkel.client import Client, Unreachable
 from zirkel.core import Json, NotFound
 from zirkel.version import read_service

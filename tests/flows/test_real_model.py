@@ -13,7 +13,8 @@ import pytest
 
 from tests.flows.harness import Object, Stack, ask, ask_streamed, end_group, wait_for
 from zirkel.app.config import clean_environment
-from zirkel.app.demo.processes import answers, free_ports
+from zirkel.app.demo.processes import free_ports
+from zirkel.app.supervisor import answers
 
 # A prompt takes a small machine a second or two.
 pytestmark = [pytest.mark.flow, pytest.mark.model, pytest.mark.timeout(300)]

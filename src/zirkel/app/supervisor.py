@@ -203,7 +203,7 @@ class Supervisor:
         while time.monotonic() < deadline_s and not self._stopping.is_set():
             if process is not None and process.poll() is not None:
                 raise Refused("the core could not start; its message is above")
-            if _answers(f"http://{self._config.host_in_url}:{self._config.core_port}/healthz"):
+            if answers(f"http://{self._config.host_in_url}:{self._config.core_port}/healthz"):
                 return
             time.sleep(0.02)
         if not self._stopping.is_set():
@@ -219,7 +219,8 @@ class Supervisor:
         self._say("ready; stop with Ctrl-C")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether a GET of an address on this machine is answered with 200."""
     try:
         # Without proxies: a setting like http_proxy is not meant for this machine's own ports.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zirkel.app.config import Config
-from zirkel.app.supervisor import DirectoryLock, Supervisor, _answers, bind
+from zirkel.app.supervisor import DirectoryLock, Supervisor, answers, bind
 from zirkel.core import Held, ManualClock
 
 
@@ -110,8 +110,8 @@ def test_the_core_is_asked_past_a_proxy_for_other_machines(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert _answers(f"http://127.0.0.1:{answer_with(status, b'{}')}/healthz") is is_up
+    assert answers(f"http://127.0.0.1:{answer_with(status, b'{}')}/healthz") is is_up
 
 
 def test_a_program_that_does_not_speak_http_is_not_the_core(mail_port: int) -> None:
-    assert not _answers(f"http://127.0.0.1:{mail_port}/healthz")
+    assert not answers(f"http://127.0.0.1:{mail_port}/healthz")

@@ -7,9 +7,9 @@ import typer
 from zirkel.app.cli.evaluate import ReleaseOption, Service
 from zirkel.app.cli.output import AsJson, connect, print_json, say, short
 from zirkel.core import Json
+from zirkel.ship import DEFAULT_WEIGHT
 
 Environment = Annotated[str, typer.Option("--to", "--environment", help="Environment, e.g. production.")]
-DEFAULT_WEIGHT = 0.1
 
 
 def ship(

@@ -7,9 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,13 +132,3 @@ def free_ports(count: int) -> list[int]:
     finally:
         for listener in sockets:
             listener.close()
-
-
-def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Return whether a GET is answered with 200."""
-    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 (addresses of our own)
-    try:
-        with urllib.request.urlopen(request, timeout=1) as response:  # noqa: S310 (as above)
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

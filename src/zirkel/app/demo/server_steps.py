@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from zirkel.app.demo.processes import KEY, answers
+from zirkel.app.demo.processes import KEY
 from zirkel.app.demo.setting import Setting
+from zirkel.app.supervisor import answers
 
 MODEL_START_S = 60
 SERVER_START_S = 60
