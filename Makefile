@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit flows format lock up picture clean
+.PHONY: help setup demo test check unit flows bench-gateway format lock up picture clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## set up .venv from the lock files
 
@@ -39,13 +39,16 @@ unit: setup ## only the fast tests
 flows: setup ## only the tests with real processes
 	$(BIN)/python -m pytest -q tests/flows
 
+bench-gateway: setup ## compare the gateway with nginx and LiteLLM on this machine (QUICK=1, LONG=1)
+	$(BIN)/python -m bench.gateway $(if $(QUICK),--quick) $(if $(LONG),--long) --output bench-gateway.json
+
 format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix --quiet .
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra server --extra demo --extra dev \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra server --extra semantic --extra demo --extra dev \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
 
 up: setup ## start Zirkel in ./zirkel-data

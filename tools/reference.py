@@ -25,8 +25,10 @@ from zirkel.app.cli.output import EXIT_CHECK_FAILED, EXIT_UNREACHABLE, EXIT_USAG
 from zirkel.app.config import PREFIX, ClientConfig, Config
 from zirkel.app.demo.processes import StepFailed
 from zirkel.client import Unreachable
-from zirkel.core import ZirkelError, definitions
+from zirkel.core import LimitReached, ZirkelError, definitions
 from zirkel.gateway.errors import MethodNotAllowed
+from zirkel.gateway.exposition import METRICS
+from zirkel.gateway.exposition import PREFIX as METRICS_PREFIX
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "zirkel"
@@ -60,13 +62,19 @@ LEDGER_ACTIONS: Mapping[str, str] = {
     "ship.promote": "A rollout's candidate became the stable release.",
     "ship.rollback": "A rollout was ended, or the last promotion undone.",
     "key.created": "A key was made; its text is nowhere.",
+    "key.rotated": "A key got a new secret; when the one before ends.",
+    "key.policy_changed": "What a key may use was changed; the new policy.",
     "key.revoked": "A key was revoked.",
+    "project.created": "A project was made; in its own chain and in the default project's.",
+    "gateway.configured": "A gateway configuration was applied; its digest and what it has.",
+    "prices.loaded": "A price table was loaded: name, first day, digest, models.",
     "person.set": "A person was added, or got a new password or other roles.",
     "upstream.set": "An upstream's address or credential was set; the credential is not in the ledger.",
 }
 REQUEST_HEADERS: Mapping[str, str] = {
-    "authorization": "`Bearer KEY`; the key needs the role `call`.",
+    "authorization": "`Bearer KEY`, or the key in `x-api-key`, `api-key` or `x-goog-api-key`; it needs `call`.",
     "traceparent": "W3C trace context: the call joins this trace.",
+    "x-zirkel-cache": "`bypass` asks for a fresh answer; so does `Cache-Control: no-cache`.",
     "x-zirkel-unit": "What traffic is split by, if not the body's `user`.",
     "x-zirkel-session": "The session the call belongs to.",
     "x-zirkel-release": "Answer with this release, whatever is live (role `admin`).",
@@ -80,7 +88,10 @@ RESPONSE_HEADERS: Mapping[str, str] = {
     "x-zirkel-arm": "`stable`, `candidate`, or `pinned` for a release that was asked for by header.",
     "x-zirkel-model": "`UPSTREAM/MODEL` that answered.",
     "x-zirkel-fallback": "0 if the primary model answered, 1 for the first fallback, and so on.",
-    "x-zirkel-cost-usd": "What the answer cost, a decimal, or `unknown`. Not on a stream.",
+    "x-zirkel-attempts": "How many attempts there were, if more than one.",
+    "x-zirkel-cache": "`hit`, `semantic_hit`, `miss` or `bypass`, where the release keeps answers.",
+    "x-zirkel-budget-warning": "Budgets whose soft level this call passed.",
+    "x-zirkel-cost-usd": "What the call cost, all attempts together, or `unknown`. On a stream if it came at once.",
 }
 
 FAULT = "A fault of the program; its log tells more."
@@ -269,7 +280,7 @@ def errors_page() -> Iterator[str]:
 
 def error_kinds() -> list[type[ZirkelError]]:
     """Return the kinds of error that callers meet, by HTTP status and code."""
-    kinds = {*ZirkelError.__subclasses__(), MethodNotAllowed, StepFailed, Unreachable}
+    kinds = {*ZirkelError.__subclasses__(), *LimitReached.__subclasses__(), MethodNotAllowed, StepFailed, Unreachable}
     return sorted(kinds, key=lambda kind: (kind.http_status, kind.code))
 
 
@@ -360,7 +371,7 @@ def ledger_page() -> Iterator[str]:
 def ledger_actions() -> set[str]:
     """Return the actions that the source appends."""
     found: set[str] = set()
-    for room in ("version", "evaluate", "ship", "govern"):
+    for room in ("version", "evaluate", "ship", "govern", "observe"):
         for call in _calls(room):
             if (
                 isinstance(call.func, ast.Attribute)
@@ -381,14 +392,21 @@ def gateway_page() -> Iterator[str]:
     yield ""
     yield "| method | path | what it does |"
     yield "|---|---|---|"
-    yield "| POST | `/v1/chat/completions` | OpenAI's chat completions, plain or streamed |"
-    yield "| GET | `/v1/models` | The services that the key may call |"
+    yield "| POST | `/v1/chat/completions` | OpenAI's Chat Completions, plain or streamed |"
+    yield "| POST | `/v1/responses` | OpenAI's Responses, plain or streamed |"
+    yield "| POST | `/v1/messages` | Anthropic's Messages, plain or streamed |"
+    yield "| POST | `/v1/messages/count_tokens` | How long a request is |"
+    yield "| POST | `/v1/completions` | OpenAI's legacy completions, for upstreams that speak them |"
+    yield "| POST | `/v1/embeddings` | Embeddings, for upstreams that speak them |"
+    yield "| GET | `/v1/models`, `/v1/models/NAME` | The services and models that the key may call |"
+    yield "| any | `/providers/NAME/…` | Passed through to the upstream NAME; authenticated, priced, recorded |"
+    yield "| GET | `/metrics` | Figures of all workers for Prometheus; needs the role `read` |"
     yield "| GET | `/healthz` | The worker's state; needs no key |"
     yield ""
     yield from _prose(
         """
-        `model` is `service:NAME` (production), `service:NAME@ENVIRONMENT`, or `UPSTREAM/MODEL` for a call without a
-        service. Variables of a service's prompt are sent in the body as `zirkel.variables`.
+        `model` is `service:NAME` (production), `service:NAME@ENVIRONMENT`, a model of the gateway's configuration, or
+        `UPSTREAM/MODEL`. Variables of a service's prompt are sent in the body as `zirkel.variables`.
         """
     )
     yield ""
@@ -397,6 +415,26 @@ def gateway_page() -> Iterator[str]:
     yield ""
     yield "## Response headers"
     yield from _headers(RESPONSE_HEADERS)
+
+
+def metrics_page() -> Iterator[str]:
+    """Yield the lines of the metrics' page."""
+    yield "# Metrics"
+    yield ""
+    yield from _prose(
+        """
+        `GET /metrics` on the gateway's port. Units are seconds, bytes and US dollars. `service_or_model` is
+        `service:NAME` or a configured model's name, else empty.
+        [How to watch the gateway](../how-to/watch-the-gateway.md) says how counters behave and what is worth an alert.
+        """
+    )
+    yield ""
+    yield "| metric | kind | labels | meaning |"
+    yield "|---|---|---|---|"
+    for metric in METRICS:
+        names = (*metric.labels, "worker") if metric.join == "worker" else metric.labels
+        labels = ", ".join(f"`{name}`" for name in names) or "-"
+        yield f"| `{METRICS_PREFIX}{metric.name}` | {metric.kind} | {labels} | {_cell(metric.help)} |"
 
 
 def _headers(table: Mapping[str, str]) -> Iterator[str]:
@@ -424,6 +462,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands.md": commands_page,
     "rest-api.md": routes_page,
     "gateway.md": gateway_page,
+    "metrics.md": metrics_page,
     "errors.md": errors_page,
     "service-files.md": files_page,
     "ledger.md": ledger_page,

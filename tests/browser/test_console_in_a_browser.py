@@ -103,12 +103,21 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, zirkel: "RunningZir
     page = browser.new_page()
     sign_in_by_keyboard(page, zirkel)
     seen: list[str] = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
         seen.append(focused.inner_text().strip())
         assert focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
-    assert seen == ["Skip to content", "Zirkel", "Services", "Traces", "Evidence", "Sign out", "review-triage"]
+    assert seen == [
+        "Skip to content",
+        "Zirkel",
+        "Services",
+        "Traces",
+        "Gateway",
+        "Evidence",
+        "Sign out",
+        "review-triage",
+    ]
     page.close()
 
 

@@ -11,11 +11,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from zirkel.core import (
+    Budget,
     Checkpoint,
     Conflict,
     EnvironmentRecord,
@@ -23,10 +26,13 @@ from zirkel.core import (
     ExperimentRecord,
     ExperimentState,
     Incompatible,
+    KeyPolicy,
     KeyRecord,
+    Limits,
     ManualClock,
     NotFound,
     PersonRecord,
+    Principal,
     ProjectRecord,
     ReleaseRecord,
     Role,
@@ -34,12 +40,14 @@ from zirkel.core import (
     ServiceRecord,
     TrialRecord,
     TrialState,
+    Unauthenticated,
     UpstreamRecord,
     VerdictRecord,
     new_id,
     verify_pack,
 )
-from zirkel.store.metadata import Metadata, Transaction
+from zirkel.govern import Access, Vault
+from zirkel.store.metadata import Metadata, Transaction, database
 from zirkel.store.metadata.schema import metadata as tables
 
 CLOCK = ManualClock()
@@ -133,34 +141,118 @@ def key(project: str, name: str, **changes: object) -> KeyRecord:
     return replace(record, **changes)  # type: ignore[arg-type]
 
 
-def test_a_key_comes_back_whole_by_its_hash(store: Metadata, project: str) -> None:
-    record = key(project, "one", expires_ns=2**62)
+POLICY = KeyPolicy(
+    user="änn",
+    limits=Limits(concurrency=3, budget=[Budget(window="month", soft_usd="15", hard_usd="20.50")], models=["a/*"]),
+    capture="masked",
+)
+
+
+def test_a_project_is_kept_once(store: Metadata, project: str) -> None:
+    first = ProjectRecord(project, "A", 1)
+
+    def add(number: int) -> int:
+        with store.transaction() as tx:
+            tx.projects.add(replace(first, created_ns=number))
+        return number
+
+    outcomes = at_once(4, add)
+    (winner,) = [outcome for outcome in outcomes if isinstance(outcome, int)]
+    with store.transaction() as tx:
+        assert tx.projects.get(project) == replace(first, created_ns=winner)
+        assert tx.projects.get(f"{project}-2") is None
+
+
+def test_a_key_comes_back_whole_by_its_id_and_its_hashes(store: Metadata, project: str) -> None:
+    before = hashlib.sha256(f"{project}before".encode()).hexdigest()
+    record = key(
+        project, "one", expires_ns=2**62, policy=POLICY, previous_hash=before, previous_expires_ns=2**61, revoked_ns=7
+    )
     with store.transaction() as tx:
         tx.keys.add(record)
+        tx.keys.add(key(project, "other"))
     with store.transaction() as tx:
+        assert tx.keys.get(project, record.key_id) == record
+        assert tx.keys.hold(project, record.key_id) == record
         assert tx.keys.by_hash(record.key_hash) == record
+        assert tx.keys.by_hash(before) == record
         assert tx.keys.by_hash("0" * 64) is None
+        assert tx.keys.get("another project", record.key_id) is None
+        assert tx.keys.hold("another project", record.key_id) is None
 
 
-def test_keys_are_listed_oldest_first_within_their_project(store: Metadata, project: str) -> None:
-    young, old, other = key(project, "young", created_ns=9), key(project, "old"), key(f"{project}-2", "other")
+def test_keys_are_listed_by_id_in_pages_within_their_project(store: Metadata, project: str) -> None:
+    records = sorted((key(project, f"key {number}") for number in range(5)), key=lambda record: record.key_id)
+    other = key(f"{project}-2", "other")
     with store.transaction() as tx:
-        for record in (young, old, other):
+        for record in (other, *reversed(records)):
             tx.keys.add(record)
     with store.transaction() as tx:
-        assert tx.keys.list(project) == [old, young]
-        assert {young, old, other} <= set(tx.keys.list())
+        assert tx.keys.list(project) == records
+        assert tx.keys.list(project, limit=2) == records[:2]
+        assert tx.keys.list(project, records[1].key_id, 2) == records[2:4]
+        assert tx.keys.list(project, records[4].key_id) == []
+        assert [record for record in tx.keys.list() if record.project_id == other.project_id] == [other]
 
 
-def test_a_key_is_revoked_once_and_by_its_own_project_only(store: Metadata, project: str) -> None:
-    record = key(project, "one")
+def test_a_key_is_written_over_its_former_self_in_its_own_project_only(store: Metadata, project: str) -> None:
+    record, neighbour = key(project, "one"), key(project, "two")
+    changed = replace(record, key_hash=neighbour.key_hash[::-1], previous_hash=record.key_hash, policy=POLICY)
     with store.transaction() as tx:
         tx.keys.add(record)
-        assert not tx.keys.revoke("another project", record.key_id, 40)
-        assert tx.keys.revoke(project, record.key_id, 50)
-        assert not tx.keys.revoke(project, record.key_id, 60)
+        tx.keys.add(neighbour)
+        tx.keys.put(replace(changed, project_id="another project"))
     with store.transaction() as tx:
-        assert tx.keys.by_hash(record.key_hash) == replace(record, revoked_ns=50)
+        assert tx.keys.get(project, record.key_id) == record
+        tx.keys.put(changed)
+    with store.transaction() as tx:
+        assert tx.keys.get(project, record.key_id) == changed
+        assert tx.keys.get(project, neighbour.key_id) == neighbour
+
+
+def test_of_changes_made_at_once_none_is_lost(store: Metadata, project: str) -> None:
+    record = key(project, "one", policy=KeyPolicy(limits=Limits(concurrency=1)))
+    with store.transaction() as tx:
+        tx.keys.add(record)
+
+    def raise_limit(number: int) -> int:
+        with store.transaction() as tx:
+            held = tx.keys.hold(project, record.key_id)
+            assert held is not None
+            limits = Limits(concurrency=(held.policy.limits.concurrency or 0) + 1)
+            tx.keys.put(replace(held, policy=KeyPolicy(limits=limits)))
+        return number
+
+    at_once(6, raise_limit)
+    with store.transaction() as tx:
+        found = tx.keys.get(project, record.key_id)
+    assert found is not None
+    assert found.policy.limits.concurrency == 7
+
+
+def test_no_look_at_keys_walks_through_all_of_them(tmp_path: Path) -> None:
+    store = Metadata.open(f"sqlite:///{tmp_path}/metadata.sqlite", CLOCK)
+    asked: list[tuple[str, object]] = []
+
+    def remember(_c: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(store._engine, "before_cursor_execute", remember)
+    with store.transaction() as tx:
+        tx.keys.by_hash("0" * 64)
+        tx.keys.get("p", "k")
+        tx.keys.hold("p", "k")
+        tx.keys.list("p", "k", 100)
+    event.remove(store._engine, "before_cursor_execute", remember)
+    looks = [(statement, parameters) for statement, parameters in asked if "FROM api_keys" in statement]
+    assert len(looks) == 4
+    with store._engine.connect() as connection:
+        for statement, parameters in looks:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]
+            steps = [str(row[-1]) for row in plan]
+            assert any(step.startswith("SEARCH api_keys USING") for step in steps), steps
+            assert not any(step.startswith(("SCAN", "USE TEMP B-TREE")) for step in steps), steps
+    store.close()
 
 
 def person(project: str, email: str, password_hash: str = "argon2") -> PersonRecord:
@@ -539,7 +631,8 @@ def test_appends_from_eight_threads_never_fork_the_chain(store: Metadata, projec
 _APPEND = """
 import sys
 from zirkel.core import SystemClock
-from zirkel.store.metadata import Metadata, Transaction
+from zirkel.govern import Access, Vault
+from zirkel.store.metadata import Metadata, Transaction, database
 
 store = Metadata.open(sys.argv[1], SystemClock())
 for turn in range(10):
@@ -610,6 +703,50 @@ def test_opening_again_keeps_every_row(new_database: Callable[[], str]) -> None:
     found = verify_pack(pack_of(store, "p"))
     store.close()
     assert (found.entries, found.problem) == (3, "")
+
+
+def migrate_to(url: str, revision: str) -> None:
+    """Make the tables as a program of that revision did."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_keys_of_the_first_tables_work_after_the_upgrade(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    migrate_to(url, "0001")
+    valid, revoked = key("p", "valid", expires_ns=2**62), key("p", "revoked", revoked_ns=5)
+    columns = "key_id, project_id, label, roles, key_hash, hint, created_ns, expires_ns, revoked_ns"
+    insert = text(f"INSERT INTO api_keys ({columns}) VALUES (:{columns.replace(', ', ', :')})")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for record in (valid, revoked):
+            fields = {name: getattr(record, name) for name in columns.split(", ")}
+            connection.execute(insert, fields | {"roles": "call read"})
+    engine.dispose()
+
+    store = Metadata.open(url, CLOCK)
+    access = Access(store, Silent(), Vault(bytes(32)), lambda name: key("p", name).key_hash, CLOCK)
+    admin = Principal("p", "k1", "ann", frozenset({Role.ADMIN}))
+    assert list(access.list_keys(admin)) == sorted((valid, revoked), key=lambda record: record.key_id)
+    assert access.authenticate("valid") == Principal("p", valid.key_id, "valid", valid.roles)
+    with pytest.raises(Unauthenticated):
+        access.authenticate("revoked")
+    rotated = access.rotate_key(admin, valid.key_id, 60)
+    assert access.authenticate("valid") == access.authenticate(rotated.text)
+    assert access.change_key_policy(admin, valid.key_id, POLICY).policy == POLICY
+    store.close()
+
+
+class Silent:
+    """Tells no gateway."""
+
+    def publish(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -130,14 +130,24 @@ SPANS = st.builds(
     finish_reason=TEXT,
     is_stream=st.booleans(),
     attempt=st.integers(0, 2**32 - 1),
+    attempt_reason=TEXT,
+    cache=TEXT,
+    settlement=TEXT,
+    reserved_usd=st.none() | st.decimals(0, 999_999, places=12),
+    is_provisional=st.booleans(),
     time_to_first_token_ns=TOKENS,
     usage=st.builds(
         Usage,
         input_tokens=TOKENS,
         cache_read_tokens=TOKENS,
         cache_write_tokens=TOKENS,
+        cache_write_1h_tokens=TOKENS,
+        input_audio_tokens=TOKENS,
+        input_image_tokens=TOKENS,
         output_tokens=TOKENS,
         reasoning_tokens=TOKENS,
+        output_audio_tokens=TOKENS,
+        output_image_tokens=TOKENS,
         is_estimated=st.booleans(),
     ),
     cost_usd=COSTS,
@@ -166,8 +176,9 @@ def test_whole_spans_come_back_as_they_were_inserted(store: TelemetryStore, span
 
 
 def test_every_field_of_a_span_is_in_that_property_test() -> None:
-    strategies = {name for name in Span.__struct_fields__ if f"    {name}=" in Path(__file__).read_text()}
-    assert strategies == set(Span.__struct_fields__)
+    fields = {*Span.__struct_fields__, *Usage.__struct_fields__}
+    strategies = {name for name in fields if f"    {name}=" in Path(__file__).read_text()}
+    assert strategies == fields
 
 
 def test_costs_are_kept_to_twelve_decimals(store: TelemetryStore, project: str) -> None:
@@ -195,6 +206,42 @@ def test_of_a_span_sent_twice_the_one_received_later_stands(store: TelemetryStor
         assert store.count_spans(project) == 1
         assert [trace.name for trace in store.list_traces(project)] == ["new"]
         store.optimize()
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 1, 0]])
+@pytest.mark.parametrize("is_merged_between", [False, True])
+def test_a_provisional_span_never_replaces_the_true_one(
+    store: TelemetryStore, project: str, order: list[int], is_merged_between: bool
+) -> None:
+    call = call_span(project)
+    provisional = replace(call, name="provisional", is_provisional=True)
+    for received_ns, index in enumerate(order):
+        insert(store, [(provisional, call)[index]], received_ns=received_ns * 1000)
+        if is_merged_between:
+            store.optimize()
+    assert store.trace(project, call.trace_id) == [call]
+    assert [trace.name for trace in store.list_traces(project)] == ["call"]
+    assert store.count_spans(project) == 1
+
+
+def test_a_provisional_span_stands_until_the_true_one_comes(store: TelemetryStore, project: str) -> None:
+    span = call_span(project, is_provisional=True, settlement="reserved", reserved_usd=Decimal("0.5"))
+    insert(store, [span], received_ns=9)
+    insert(store, [span], received_ns=8)
+    assert store.trace(project, span.trace_id) == [span]
+    assert store.count_spans(project) == 1
+
+
+@pytest.mark.parametrize(
+    ("reserved", "kept"),
+    [("0.0000000000001", "0.000000000001"), ("999999.9999999999991", None), ("1000000", None), ("1e30", None)],
+)
+def test_a_reservation_is_kept_as_an_upper_bound_or_as_unknown(
+    store: TelemetryStore, project: str, reserved: str, kept: str | None
+) -> None:
+    span = call_span(project, reserved_usd=Decimal(reserved))
+    insert(store, [span])
+    assert store.trace(project, span.trace_id)[0].reserved_usd == (None if kept is None else Decimal(kept))
 
 
 def test_a_span_whose_start_was_corrected_to_another_day_is_one_span_of_its_trace(
@@ -227,6 +274,7 @@ def test_spans_of_two_hundred_months_go_in_at_once(store: TelemetryStore, projec
         ("time_to_first_token_ns", {"time_to_first_token_ns": -1}),
         ("usage.input_tokens", {"usage": Usage(input_tokens=2**63)}),
         ("usage.reasoning_tokens", {"usage": Usage(reasoning_tokens=-1)}),
+        ("usage.output_image_tokens", {"usage": Usage(output_image_tokens=2**63)}),
         ("events.time_ns", {"events": [SpanEvent(name="e", time_ns=-1)]}),
         ("cost_usd", {"cost_usd": Decimal("1000000")}),
         ("cost_usd", {"cost_usd": Decimal("999999.9999999999999")}),
@@ -343,11 +391,7 @@ def traffic(draw: st.DrawFn) -> list[list[Span]]:
                 start_ns=start_ns + index * 10**9,
                 time_to_first_token_ns=None,
                 cost_usd=draw(st.none() | st.decimals(0, 10, places=12)),
-                usage=draw(
-                    st.builds(
-                        Usage, input_tokens=SMALL, cache_read_tokens=SMALL, output_tokens=SMALL, reasoning_tokens=SMALL
-                    )
-                ),
+                usage=draw(SMALL_USAGES),
             )
             for index in range(draw(st.integers(0, 3)))
         ]
@@ -355,11 +399,68 @@ def traffic(draw: st.DrawFn) -> list[list[Span]]:
     return calls
 
 
+INPUT_BUCKETS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
+)
+OUTPUT_BUCKETS = ("output_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens")
+BUCKETS = INPUT_BUCKETS + OUTPUT_BUCKETS
 SMALL = st.none() | st.integers(0, 1000)
+SMALL_USAGES = st.builds(Usage, *[SMALL] * len(BUCKETS))
+
+
+def usage_of(counts: Iterable[int]) -> Usage:
+    return replace(Usage(), **dict(zip(BUCKETS, counts, strict=True)))
+
+
+def sum_of(buckets: Sequence[str], usages: Sequence[Usage]) -> int:
+    return sum(getattr(usage, bucket) or 0 for usage in usages for bucket in buckets)
+
+
+def test_those_are_all_the_buckets_in_order() -> None:
+    assert (*BUCKETS, "is_estimated") == Usage.__struct_fields__
 
 
 def in_project(calls: list[list[Span]], project_id: str) -> list[list[Span]]:
     return [[replace(span, project_id=project_id) for span in spans] for spans in calls]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(traffic(), st.booleans(), st.sampled_from([None, frozenset(), frozenset({"ann"})]))
+def test_what_was_spent_equals_the_sum_by_hand(
+    store: TelemetryStore, drawn: list[list[Span]], is_sent_twice: bool, users: frozenset[str] | None
+) -> None:
+    project_id = new_trace_id()
+    since_ns = START_NS + DAY_NS // 2
+    people = ("ann", "bob", "")
+    spans = [
+        replace(span, key_id=f"k{number % 2}", user_id=people[number % 3], reserved_usd=Decimal("0.25"))
+        for number, call in enumerate(in_project(drawn, project_id))
+        for span in call
+    ]
+    for _ in range(2 if is_sent_twice else 1):
+        insert(store, [*spans, *(replace(span, span_id=new_span_id(), source="otlp") for span in spans)])
+    expected: dict[tuple[str, str, str], Decimal] = {}
+    for span in spans:
+        if span.kind in MODEL_KINDS and span.start_ns >= since_ns:
+            user = span.user_id if users is None or span.user_id in users else ""
+            group = (span.key_id, user, span.service)
+            usd = span.reserved_usd if span.cost_usd is None else span.cost_usd
+            expected[group] = expected.get(group, Decimal(0)) + (usd or Decimal(0))
+    found = store.spent_since(project_id, since_ns, users)
+    assert {(row.key_id, row.user_id, row.service): row.spent_usd for row in found} == expected
+    assert len(found) == len(expected)
+
+
+def test_an_attempt_of_unknown_cost_and_bound_spent_nothing(store: TelemetryStore, project: str) -> None:
+    call = call_span(project)
+    insert(store, [call, attempt_span(call, cost_usd=None, reserved_usd=None)])
+    (row,) = store.spent_since(project, 0, None)
+    assert row.spent_usd == 0
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -389,8 +490,8 @@ def test_service_usage_equals_the_sum_by_hand(
         assert answer.cost_usd == sum((span.cost_usd or Decimal(0) for span in attempts), Decimal(0))
         assert answer.unknown_costs == sum(span.cost_usd is None for span in attempts)
         usages = [span.usage for span in attempts]
-        assert answer.input_tokens == sum((u.input_tokens or 0) + (u.cache_read_tokens or 0) for u in usages)
-        assert answer.output_tokens == sum((u.output_tokens or 0) + (u.reasoning_tokens or 0) for u in usages)
+        assert answer.input_tokens == sum_of(INPUT_BUCKETS, usages)
+        assert answer.output_tokens == sum_of(OUTPUT_BUCKETS, usages)
         latencies_ms = [(spans[0].end_ns - spans[0].start_ns) / 1e6 for spans in group]
         assert math.isclose(answer.latency_p50_ms, float(np.quantile(latencies_ms, 0.5)), abs_tol=1e-5)
         assert math.isclose(answer.latency_p95_ms, float(np.quantile(latencies_ms, 0.95)), abs_tol=1e-5)
@@ -492,6 +593,14 @@ def test_an_experiment_has_one_answer_per_trial_with_the_cost_of_all_its_attempt
     assert store.experiment_answers(project, "") == []
 
 
+def test_an_experiments_answer_sums_every_bucket_of_its_attempts(store: TelemetryStore, project: str) -> None:
+    call = call_span(project, experiment_id="e", item_id="a", trial=0)
+    first, second = usage_of(range(1, 11)), replace(usage_of(range(10, 101, 10)), is_estimated=True)
+    insert(store, [call, attempt_span(call, usage=first), attempt_span(call, attempt=1, usage=second)])
+    (answer,) = store.experiment_answers(project, "e")
+    assert answer.usage == replace(usage_of(range(11, 111, 11)), is_estimated=True)
+
+
 def test_many_threads_share_one_store(store: TelemetryStore, project: str) -> None:
     failures: list[BaseException] = []
 
@@ -584,11 +693,85 @@ def test_a_store_of_a_newer_program_is_refused_and_left_as_it_is(tmp_path: Path)
         tmp_path,
         "try:\n    TelemetryStore.open(path)\nexcept Incompatible as error:\n    print(error)\n",
     )
-    assert older.stdout.startswith("the telemetry store has schema version 2, this program knows 1"), older.stderr
+    known = len(ddl.MIGRATIONS)
+    expected = f"the telemetry store has schema version {known + 1}, this program knows {known}"
+    assert older.stdout.startswith(expected), older.stderr
     assert run(
         tmp_path,
         "ddl.MIGRATIONS += ('never run',)\nprint(TelemetryStore.open(path).count_spans('p'))\n",
     ).stdout.split() == ["1"]
+
+
+# The program that knew only the first step, and wrote two months of spans with it, one of them sent twice.
+_FIRST_VERSION = """
+import msgspec
+from zirkel.store.telemetry import queries
+from zirkel.store.telemetry.engine import Engine
+engine = Engine.embedded(path)
+engine.execute(ddl.SCHEMA_VERSION_TABLE)
+engine.execute(ddl.MIGRATIONS[0])
+engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=1))
+
+def keep(index, month, received_ns):
+    row = msgspec.to_builtins(span(index))
+    row |= {"kind": "chat", "cost_usd": "0.5", "start_ns": 10**18 + month * 2678400 * 10**9, "received_ns": received_ns,
+            "usage": {"input_tokens": index, "cache_read_tokens": 2, "reasoning_tokens": 5, "is_estimated": True}}
+    engine.insert("spans", tuple(row), [msgspec.json.encode(row)], f"{index} {received_ns}")
+
+for index in range(20):
+    keep(index, index % 2, 1)
+keep(7, 1, 2)
+"""
+_SECOND_VERSION = """
+from zirkel.core import Usage
+store = TelemetryStore.open(path)
+for index in (0, 7):
+    (found,) = store.trace("p", f"{index:032x}")
+    assert found.usage == Usage(input_tokens=index, cache_read_tokens=2, reasoning_tokens=5, is_estimated=True), found
+    assert not found.is_provisional and found.reserved_usd is None and found.settlement == "", found
+assert store.count_spans("p") == 20
+new = Span(project_id="p", trace_id="f" * 32, span_id="f" * 16, name="n", source="gateway", start_ns=10**18,
+           end_ns=10**18, usage=Usage(*range(1, 11)), attempt_reason="hedge", settlement="counted")
+store.insert([new], token="new", received_ns=1)
+assert store.trace("p", "f" * 32) == [new]
+store.optimize()
+assert store.trace("p", "f" * 32) == [new] and store.count_spans("p") == 21
+store.close()
+TelemetryStore.open(path).close()
+print("good")
+"""
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [
+        pytest.param("", id="no crash"),
+        pytest.param("engine.execute('SYSTEM STOP MERGES spans')\n"
+                     "engine.execute(ddl.MIGRATIONS[1] + ' SETTINGS alter_sync = 0')\n"
+                     "os.kill(os.getpid(), 9)\n", id="before old rows were rewritten"),
+        pytest.param("engine.execute(ddl.MIGRATIONS[1])\nos.kill(os.getpid(), 9)\n", id="before it was noted"),
+    ],
+)  # fmt: skip
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_rows(tmp_path: Path, crash: str) -> None:
+    first = run(tmp_path, _FIRST_VERSION + crash + "engine.close()\n")
+    assert first.returncode == (-9 if crash else 0), first.stderr
+    second = run(tmp_path, _SECOND_VERSION)
+    assert second.stdout.split() == ["good"], second.stderr
+
+
+def test_rows_that_were_not_rewritten_yet_are_read_like_those_that_were(tmp_path: Path) -> None:
+    script = (
+        _FIRST_VERSION
+        + "engine.execute('SYSTEM STOP MERGES spans')\n"
+        + "engine.execute(ddl.MIGRATIONS[1] + ' SETTINGS alter_sync = 0')\n"
+        + "class Sum(msgspec.Struct):\n    is_done: int\n    total: int\n    unknown: int | None\n"
+        + "print(engine.rows('SELECT (SELECT min(is_done) FROM system.mutations) AS is_done, '\n"
+        + "    'sum(usage.reasoning_tokens) AS total, sum(usage.input_audio_tokens) AS unknown FROM spans FINAL',\n"
+        + "    {}, Sum))\n"
+        + "os._exit(0)\n"
+    )
+    result = run(tmp_path, script.replace("os._exit", "sys.stdout.flush(); os._exit"))
+    assert result.stdout.strip() == "[Sum(is_done=0, total=100, unknown=None)]", result.stderr
 
 
 def test_a_folder_that_another_process_has_open_is_held(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Upstream:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def control(self, **settings: float) -> None:
-        """Change ``delay_s``, ``stream_pause_s`` or ``status`` for what comes from now on."""
+        """Change ``delay_s``, ``stream_pause_s``, ``status`` or ``usage_factor`` for what comes from now on."""
         url = f"http://127.0.0.1:{self.port}/control"
         request = urllib.request.Request(url, json.dumps(settings).encode(), method="POST")
         with urllib.request.urlopen(request, timeout=5):

@@ -41,8 +41,16 @@ KNOWN = {
     ("GET", "/api/v1/evidence"),
     ("GET", "/api/v1/evidence/pack"),
     ("GET", "/api/v1/experiments/{experiment_id}"),
+    ("GET", "/api/v1/gateway"),
+    ("GET", "/api/v1/gateway/history"),
+    ("GET", "/api/v1/gateway/history/{version}"),
     ("GET", "/api/v1/health"),
     ("GET", "/api/v1/keys"),
+    ("GET", "/api/v1/keys/{key_id}"),
+    ("GET", "/api/v1/limits"),
+    ("GET", "/api/v1/prices"),
+    ("GET", "/api/v1/prices/models"),
+    ("GET", "/api/v1/projects"),
     ("GET", "/api/v1/services"),
     ("GET", "/api/v1/services/{service}/comparison"),
     ("GET", "/api/v1/services/{service}/releases"),
@@ -50,8 +58,12 @@ KNOWN = {
     ("GET", "/api/v1/traces"),
     ("GET", "/api/v1/traces/{trace_id}"),
     ("GET", "/api/v1/upstreams"),
+    ("POST", "/api/v1/gateway/check"),
     ("POST", "/api/v1/keys"),
+    ("POST", "/api/v1/keys/{key_id}/rotate"),
     ("POST", "/api/v1/people"),
+    ("POST", "/api/v1/prices"),
+    ("POST", "/api/v1/projects"),
     ("POST", "/api/v1/services/push"),
     ("POST", "/api/v1/services/{service}/experiments"),
     ("POST", "/api/v1/services/{service}/gate"),
@@ -59,6 +71,8 @@ KNOWN = {
     ("POST", "/api/v1/services/{service}/rollback"),
     ("POST", "/api/v1/services/{service}/ship"),
     ("POST", "/v1/traces"),
+    ("PUT", "/api/v1/gateway"),
+    ("PUT", "/api/v1/keys/{key_id}/policy"),
     ("PUT", "/api/v1/upstreams/{name}"),
 }
 
@@ -80,7 +94,7 @@ def test_no_file_holds_an_upstreams_credential_or_a_key_and_no_answer_repeats_th
     with stack.sdk(call_key) as sdk:
         good = ask(sdk, service.name, "unit-1")
         # An upstream that refuses may quote the credential; neither the caller nor the record may have it.
-        own_upstream.control(status=401)
+        own_upstream.control(status=400)
         refused = sdk.with_options(max_retries=0).chat.completions.with_raw_response
         with pytest.raises(Exception, match="refused") as caught:
             refused.create(model=f"service:{service.name}", messages=[{"role": "user", "content": "x"}])

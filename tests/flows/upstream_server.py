@@ -2,7 +2,8 @@
 
 It answers a review that says "bad" with the label negative, any other with positive, as exactly as the prompt's
 ``variant`` tells it to: ``right`` always, ``mostly`` but for every fourth item, ``wrong`` never. Each call is one line
-of the log before it is answered. ``POST /control`` changes ``delay_s``, ``stream_pause_s`` and ``status``.
+of the log before it is answered. ``POST /control`` changes ``delay_s``, ``stream_pause_s``, ``status`` and
+``usage_factor``, by which the usage that it reports differs from the true one.
 """
 
 import argparse
@@ -19,7 +20,7 @@ Json = dict[str, object]
 
 COMPLETION_TOKENS = 4
 _ITEM = re.compile(r"item (\d+) is (good|bad)")
-_SETTINGS: dict[str, float] = {"delay_s": 0.0, "stream_pause_s": 0.0, "status": 200}
+_SETTINGS: dict[str, float] = {"delay_s": 0.0, "stream_pause_s": 0.0, "status": 200, "usage_factor": 1}
 
 
 class Upstream(ThreadingHTTPServer):
@@ -75,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         elif body.get("stream"):
             self._stream(body, choose_answer(text), len(text.split()))
         else:
-            self._answer(200, completion(body["model"], choose_answer(text), len(text.split())))
+            self._answer(200, completion(body["model"], choose_answer(text), self._usage(len(text.split()))))
 
     def _answer(self, status: int, body: Json) -> None:
         data = json.dumps(body).encode()
@@ -94,12 +95,23 @@ class Handler(BaseHTTPRequestHandler):
         third = len(answer) // 3
         for part in (answer[:third], answer[third : 2 * third], answer[2 * third :]):
             self._event({**head, "choices": [{"index": 0, "delta": {"content": part}, "finish_reason": None}]})
-            time.sleep(cast(Upstream, self.server).settings["stream_pause_s"])
+            self._pause()
         self._event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         if cast(Json, body.get("stream_options") or {}).get("include_usage"):
-            self._event({**head, "choices": [], "usage": usage(prompt_tokens)})
+            self._event({**head, "choices": [], "usage": self._usage(prompt_tokens)})
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")
+
+    def _pause(self) -> None:
+        """Wait for ``stream_pause_s``; a change of it counts at once."""
+        settings, started_s = cast(Upstream, self.server).settings, time.monotonic()
+        while (left_s := started_s + settings["stream_pause_s"] - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.02))
+
+    def _usage(self, prompt_tokens: int) -> Json:
+        factor = cast(Upstream, self.server).settings["usage_factor"]
+        prompt, answer = int(prompt_tokens * factor), int(COMPLETION_TOKENS * factor)
+        return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
     def _event(self, value: Json) -> None:
         self._chunk(b"data: " + json.dumps(value).encode() + b"\n\n")
@@ -111,17 +123,11 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def completion(model: str, answer: str, prompt_tokens: int) -> Json:
+def completion(model: str, answer: str, usage: Json) -> Json:
     """Return the body of a whole answer."""
     choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
     head = {"id": "c", "object": "chat.completion", "created": 0, "model": model}
-    return {**head, "choices": [choice], "usage": usage(prompt_tokens)}
-
-
-def usage(prompt_tokens: int) -> Json:
-    """Return the usage of an answer."""
-    total = prompt_tokens + COMPLETION_TOKENS
-    return {"prompt_tokens": prompt_tokens, "completion_tokens": COMPLETION_TOKENS, "total_tokens": total}
+    return {**head, "choices": [choice], "usage": usage}
 
 
 def choose_answer(text: str) -> str:

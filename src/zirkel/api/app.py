@@ -6,7 +6,7 @@ from zirkel import __version__
 from zirkel.api.auth import Guard, guarded_principal
 from zirkel.api.errors import install_error_handlers
 from zirkel.api.otlp import otlp_router
-from zirkel.api.rest import keys_router, loop_router, observe_router, services_router
+from zirkel.api.rest import gateway_router, keys_router, limits_router, loop_router, observe_router, services_router
 from zirkel.api.services import Services
 
 
@@ -17,7 +17,7 @@ def create_api(services: Services) -> FastAPI:
     )
     install_error_handlers(app)
     app.add_middleware(Guard, authenticate=services.access.authenticate)
-    for router in (services_router, loop_router, keys_router, observe_router):
+    for router in (services_router, loop_router, keys_router, gateway_router, limits_router, observe_router):
         app.include_router(router(services, guarded_principal))
     app.include_router(otlp_router(services.intake, services.access.authenticate))
 

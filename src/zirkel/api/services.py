@@ -5,7 +5,9 @@ from typing import Protocol
 
 from zirkel.evaluate import Evaluation
 from zirkel.govern import Access, Evidence
-from zirkel.observe import Intake, Status, Traces
+from zirkel.govern.gateway_config import GatewayConfiguration
+from zirkel.govern.limits_view import LimitsOverview
+from zirkel.observe import Intake, PriceTables, Status, Traces
 from zirkel.ship import Shipping
 from zirkel.version import Registry
 
@@ -30,4 +32,7 @@ class Services:
     traces: Traces
     intake: Intake
     evidence: Evidence
+    gateway: GatewayConfiguration
+    prices: PriceTables
+    limits: LimitsOverview
     health: Health

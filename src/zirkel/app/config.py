@@ -31,6 +31,12 @@ class Config:
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty is SQLite in the data directory."})
     telemetry_url: str = field(default="", metadata={"help": "ClickHouse URL; empty is embedded."})
     blob_url: str = field(default="", metadata={"help": "fsspec URL; empty is files in the data directory."})
+    gateway_file: str = field(
+        default="",
+        metadata={
+            "help": "A gateway.toml that alone configures the default project's gateway; applied whenever it changes."
+        },
+    )
 
     @property
     def metadata_url(self) -> str:
@@ -61,6 +67,21 @@ class Config:
     def spool_path(self) -> Path:
         """The spool's folder."""
         return self.data_dir / "spool"
+
+    @property
+    def limits_path(self) -> Path:
+        """The gateway's counters and open attempts."""
+        return self.data_dir / "limits"
+
+    @property
+    def answers_path(self) -> Path:
+        """The gateway's kept answers."""
+        return self.data_dir / "answers"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where gateway workers leave their figures."""
+        return self.data_dir / "metrics"
 
     @property
     def master_key_path(self) -> Path:

@@ -5,21 +5,21 @@ from functools import partial
 from zirkel.app.config import Config
 from zirkel.app.publish import SnapshotPublisher
 from zirkel.app.secrets import key_pepper
-from zirkel.core import NotFound, Role, SystemClock
+from zirkel.core import NotFound, SystemClock
 from zirkel.gateway import hash_key
-from zirkel.govern import SYSTEM, Access, Vault, open_master_key
+from zirkel.govern import DEFAULT_PROJECT, Access, Vault, open_master_key
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.version import Registry
 
 
-def make_admin_key(config: Config) -> str:
-    """Return the text of a new admin key of the default project; the ledger names the system as its maker.
+def make_admin_key(config: Config, project_id: str = DEFAULT_PROJECT) -> str:
+    """Return the text of a new admin key of a project; the ledger names the system as its maker.
 
     Works beside a running core as well as without one.
 
     Raises:
-        NotFound: If the data directory holds no installation.
+        NotFound: If the data directory holds no installation, or the installation no such project.
     """
     if not config.master_key_path.is_file():
         raise NotFound(f"{config.data_dir} holds no installation; `zirkel up` makes one and prints its first key")
@@ -31,7 +31,7 @@ def make_admin_key(config: Config) -> str:
         publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock)
         access = Access(metadata, publisher, vault, partial(hash_key, key_pepper(vault)), clock)
         first = access.bootstrap()
-        made = first or access.create_key(SYSTEM, "rescue key", frozenset({Role.ADMIN}))
+        made = first if first and project_id == DEFAULT_PROJECT else access.rescue(project_id)
         return made.text
     finally:
         metadata.close()

@@ -1,7 +1,6 @@
 """``python -m zirkel.app.serve core|gateway``: the processes that the supervisor starts."""
 
 import argparse
-import asyncio
 import ctypes
 import logging
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from zirkel.app.config import Config, load_config
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s {options.role} %(levelname)s %(name)s: %(message)s")
     _end_with_parent()
+    # uvicorn raises the signal again once it has stopped serving; without this the process would end there, its stores
+    # still open.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         config = load_config(overrides={"data_dir": options.data_dir})
         sockets = [socket.socket(fileno=fd) for fd in options.fd]
@@ -53,7 +56,7 @@ def _serve_core(config: Config, sockets: list[socket.socket]) -> None:
         print(f"first admin key (shown only now): {core.first_key.text}", flush=True)
     core.start()
     try:
-        asyncio.run(_serve(core.app, sockets))
+        uvloop.run(_serve(core.app, sockets))
     finally:
         core.stop()
 
@@ -63,7 +66,7 @@ def _serve_gateway(config: Config, sockets: list[socket.socket], name: str) -> N
 
     worker = build_gateway(config, name)
     try:
-        asyncio.run(_serve(cast(ASGIApp, worker.app), sockets))
+        uvloop.run(_serve(cast(ASGIApp, worker.app), sockets))
     finally:
         worker.stop()
 
@@ -71,7 +74,6 @@ def _serve_gateway(config: Config, sockets: list[socket.socket], name: str) -> N
 async def _serve(app: ASGIApp, sockets: list[socket.socket]) -> None:
     settings = uvicorn.Config(
         app,
-        loop="uvloop",
         http="httptools",
         ws="none",
         lifespan="on",

@@ -11,7 +11,9 @@ from starlette.types import ASGIApp
 
 from zirkel import __version__
 from zirkel.api import Services, create_api
-from zirkel.app.config import Config
+from zirkel.app.budgets import BudgetKeeper, LimitsFile, SharedCounters
+from zirkel.app.config import Config, read_variable
+from zirkel.app.gateway_file import GatewayFile, Upkeep
 from zirkel.app.publish import SnapshotPublisher
 from zirkel.app.secrets import internal_key, key_pepper
 from zirkel.console import mount_console
@@ -19,12 +21,16 @@ from zirkel.core import Json, SystemClock, sha256_hex
 from zirkel.evaluate import Answer, Evaluation, GatewaySystem, Runner, RunnerSettings, summary_report
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, NewKey, Vault, open_master_key
+from zirkel.govern.gateway_config import GatewayConfiguration
+from zirkel.govern.limits_view import LimitsOverview
+from zirkel.govern.restoration import Restoration
 from zirkel.jobs import DurableJobs, Ingest, JobSettings
-from zirkel.observe import Intake, Status, Traces
+from zirkel.observe import Intake, PriceShelf, PriceTables, Status, Traces
 from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.durable import write_file
 from zirkel.store.metadata import Metadata
+from zirkel.store.shared import LmdbState
 from zirkel.store.spool import SpoolReader, SpoolWriter
 from zirkel.store.telemetry import TelemetryStore
 from zirkel.version import Registry
@@ -58,14 +64,22 @@ def build_core(config: Config) -> Core:
     ingest = Ingest(spool_out, telemetry, clock, partial(_set_aside, config.data_dir / "set-aside"))
 
     registry = Registry(metadata, blobs, clock)
-    publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock)
+    shelf = PriceShelf()
+    publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock, shelf)
     system = GatewaySystem(f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault), clock)
     recorded = SpooledAnswers(ingest, telemetry)
     settings = RunnerSettings(concurrency=config.experiment_concurrency)
     runner = Runner(metadata, registry, system, recorded, clock, sleep, settings)
     jobs = DurableJobs(JobSettings(config.jobs_url), lambda: runner, clock)
-    access = Access(metadata, publisher, vault, partial(hash_key, key_pepper(vault)), clock)
+    limits = LmdbState(config.limits_path)
+    counters = SharedCounters(limits, clock)
+    restoration = Restoration(metadata, telemetry, counters, clock)
+    budgets = BudgetKeeper(restoration, LimitsFile(limits), publisher, ingest.drain)
+    access = Access(metadata, budgets, vault, partial(hash_key, key_pepper(vault)), clock)
     evaluation = Evaluation(metadata, registry, publisher, jobs, clock)
+    gateway = GatewayConfiguration(metadata, budgets, vault, clock, owner_file=config.gateway_file)
+    watched = GatewayFile(Path(config.gateway_file), gateway, read_variable) if config.gateway_file else None
+    upkeep = Upkeep(watched, publisher.publish, clock)
     services = Services(
         access=access,
         registry=registry,
@@ -75,19 +89,27 @@ def build_core(config: Config) -> Core:
         traces=Traces(telemetry),
         intake=Intake(spool_in),
         evidence=Evidence(metadata, vault, clock),
+        gateway=gateway,
+        prices=PriceTables(metadata, publisher, shelf, clock),
+        limits=LimitsOverview(metadata, telemetry, counters, clock),
         health=CoreHealth(spool_out, ingest),
     )
     app = create_api(services)
     mount_console(app, services, vault.subkey("console session"), clock)
 
     def start() -> None:
+        budgets.start()
         publisher.publish()
+        upkeep.start()
         ingest.start()
         jobs.launch()
 
     def stop() -> None:
+        upkeep.stop()
+        budgets.stop()
         jobs.close()
         ingest.stop()
+        limits.close()
         spool_in.close()
         spool_out.close()
         telemetry.close()

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from zirkel.console.card import Card, make_card
+from zirkel.console.gateway import gateway_router
 from zirkel.console.ledger import read_page
 from zirkel.console.rendering import Pages, serve_asset
 from zirkel.console.routing import page_route
@@ -66,6 +67,7 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
     def static(served_name: str) -> Response:
         return serve_asset(pages.assets.get(served_name))
 
+    router.include_router(gateway_router(services, sessions, pages))
     router.include_router(sign_in_router(services.access, sessions, pages))
     return router
 

@@ -3,7 +3,9 @@
 from typing import Protocol
 
 from zirkel.govern import Access, Evidence
-from zirkel.observe import Status, Traces
+from zirkel.govern.gateway_config import GatewayConfiguration
+from zirkel.govern.limits_view import LimitsOverview
+from zirkel.observe import PriceTables, Status, Traces
 from zirkel.version import Registry
 
 
@@ -20,3 +22,9 @@ class ConsoleServices(Protocol):
     def traces(self) -> Traces: ...
     @property
     def evidence(self) -> Evidence: ...
+    @property
+    def gateway(self) -> GatewayConfiguration: ...
+    @property
+    def prices(self) -> PriceTables: ...
+    @property
+    def limits(self) -> LimitsOverview: ...

@@ -13,6 +13,8 @@ from zirkel.core.definitions import (
     PricesSpec,
     UnitKind,
 )
+from zirkel.core.guardrails import GuardrailsSpec
+from zirkel.core.policy import CachePolicy, Resilience
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,9 @@ class ReleaseBundle:
     prices: PricesSpec | None
     artefacts: Mapping[str, str]
     """Digest of each artefact by kind."""
+    resilience: Resilience | None = None
+    """How hard a call tries; ``None`` is the project's setting."""
+    cache: CachePolicy | None = None
+    """Which answers are used again; ``None`` is none."""
+    guardrails: GuardrailsSpec | None = None
+    """What is checked before and after the model; ``None`` is nothing."""

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from zirkel.core.policy import CachePolicy, FallbackReason, PoolMember, Resilience
+
 JsonObject = dict[str, object]
 """A JSON object as parsed: values are ``None``, ``bool``, ``int``, ``float``, ``str``, lists and objects."""
 
@@ -18,11 +20,17 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class ModelSpec(_Strict, frozen=True, kw_only=True):
+class ModelSpec(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     """A model to call: ``name`` is ``UPSTREAM/MODEL``, parameters are sent as they are."""
 
     name: str
     parameters: JsonObject = {}
+    weight: float = 1.0
+    """Its share within its pool."""
+    pool: list[PoolMember] = []
+    """Other places where the same model is called."""
+    on: tuple[FallbackReason, ...] = ("failure",)
+    """As a fallback: when it is used. Of no effect for the first model."""
 
 
 class BaselineSpec(_Strict, frozen=True, kw_only=True):
@@ -42,6 +50,10 @@ class ServiceSpec(_Strict, frozen=True, kw_only=True):
     model: ModelSpec
     fallback: list[ModelSpec] = []
     """Models that answer, in order, when the one before fails; each has the model's parameters but for its own."""
+    resilience: Resilience | None = None
+    """How hard a call tries; the project's setting if there is none."""
+    cache: CachePolicy | None = None
+    """Which answers are used again; none if absent."""
     baseline: BaselineSpec | None = None
 
 
@@ -118,8 +130,13 @@ class PriceSpec(_Strict, frozen=True, kw_only=True):
     input: str | None = None
     cache_read: str | None = None
     cache_write: str | None = None
+    cache_write_1h: str | None = None
+    input_audio: str | None = None
+    input_image: str | None = None
     output: str | None = None
     reasoning: str | None = None
+    output_audio: str | None = None
+    output_image: str | None = None
 
 
 class PricesSpec(_Strict, frozen=True, kw_only=True):

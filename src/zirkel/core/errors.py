@@ -75,6 +75,27 @@ class Unsupported(ZirkelError):
     http_status = 415
 
 
+class LimitReached(ZirkelError):
+    """A limit of the key, user, project or service does not allow the call now."""
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str, *, path: str | None = None, limit: str = "", retry_after_s: float = 0) -> None:
+        super().__init__(message, path=path)
+        self.limit = limit
+        """Which one, e.g. ``key.requests_per_minute``."""
+        self.retry_after_s = retry_after_s
+        """After how long the same call may be admitted."""
+
+
+class BudgetExhausted(LimitReached):
+    """What is left of a budget is less than the call could cost."""
+
+    code = "budget_exhausted"
+    http_status = 402
+
+
 class Overloaded(ZirkelError):
     """Try again in a moment; nothing was taken."""
 
@@ -87,6 +108,18 @@ class UpstreamFailed(ZirkelError):
 
     code = "upstream_failed"
     http_status = 502
+
+    def __init__(self, message: str, *, path: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, path=path)
+        self.retry_after_s = retry_after_s
+        """After how long the upstream wants to be asked again, if it said so."""
+
+
+class GuardrailRefused(ZirkelError):
+    """A guardrail of the release refuses the input or the output."""
+
+    code = "guardrail_refused"
+    http_status = 400
 
 
 class Corrupt(ZirkelError):
@@ -110,5 +143,7 @@ class Held(ZirkelError):
     http_status = 409
 
 
-ERROR_KINDS: Mapping[str, type[ZirkelError]] = {kind.code: kind for kind in ZirkelError.__subclasses__()}
+ERROR_KINDS: Mapping[str, type[ZirkelError]] = {
+    kind.code: kind for kind in (*ZirkelError.__subclasses__(), *LimitReached.__subclasses__())
+}
 """Every kind by its code, for clients that read a code off the wire."""

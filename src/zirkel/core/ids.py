@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7 for things, W3C ids for traces."""
 
 import hashlib
+import os
 import secrets
 import uuid
 
@@ -21,12 +22,12 @@ def new_id(clock: Clock) -> str:
 
 def new_trace_id() -> str:
     """Return a random W3C trace id, 32 hex digits, not all zero."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def new_span_id() -> str:
     """Return a random W3C span id, 16 hex digits, not all zero."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def derived_trace_id(*parts: str) -> str:

@@ -1,11 +1,12 @@
 """Rows that more than one room reads: what the metadata store keeps and gives back, whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from zirkel.core.canonical import Json
+from zirkel.core.policy import KeyPolicy
 from zirkel.core.principal import Role
 
 
@@ -32,6 +33,29 @@ class KeyRecord:
     created_ns: int
     expires_ns: int | None = None
     revoked_ns: int | None = None
+    policy: KeyPolicy = field(default_factory=KeyPolicy)
+    previous_hash: str | None = None
+    """The secret before the last rotation, as a keyed hash; None if there is none or it ended at once."""
+    previous_expires_ns: int | None = None
+    """When the secret before ends; set if ``previous_hash`` is."""
+
+    def secret_ends(self) -> Mapping[str, int | None]:
+        """Return the hashes that open the key, each with the time in UTC nanoseconds when it ends (None: never).
+
+        A revoked key has none. A rotated one has two, the one before ending with the overlap, or with the key.
+        """
+        if self.revoked_ns is not None:
+            return {}
+        ends = {self.key_hash: self.expires_ns}
+        if self.previous_hash is not None:
+            ends[self.previous_hash] = min(
+                (end for end in (self.previous_expires_ns, self.expires_ns) if end is not None), default=None
+            )
+        return ends
+
+    def is_valid(self, now_ns: int) -> bool:
+        """Return whether the key is neither revoked nor expired."""
+        return self.revoked_ns is None and (self.expires_ns is None or now_ns < self.expires_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,18 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Token counts in disjoint buckets; ``None`` is *not reported*, never 0."""
 
     input_tokens: int | None = None
-    """Input tokens that were neither read from nor written to a cache."""
+    """Input tokens that are text and were neither read from nor written to a cache."""
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    """Written to a cache that keeps them for an hour, which some providers price higher."""
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
     output_tokens: int | None = None
-    """Output tokens without reasoning."""
+    """Output tokens that are text: without reasoning, audio and images."""
     reasoning_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
     is_estimated: bool = False
     """True where the upstream reported nothing and the tokens were counted here."""
 
@@ -100,7 +106,19 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     finish_reason: str = ""
     is_stream: bool = False
     attempt: int = 0
-    """0 for the primary, 1 for the first fallback, …"""
+    """The link of the chain: 0 for the primary, 1 for the first fallback, …"""
+    attempt_reason: str = ""
+    """Why this attempt was made: ``first``, ``retry``, ``pool``, ``fallback``, ``hedge``, ``repair`` or ``guardrail``;
+    empty for other spans."""
+    cache: str = ""
+    """``hit``, ``semantic_hit``, ``miss`` or ``bypass`` where a cache was configured."""
+    settlement: str = ""
+    """How an attempt's cost was settled: ``reported`` by the upstream, ``counted`` here, ``free`` (nothing was used)
+    or ``reserved`` (the gateway died amid the call; the budget keeps the upper bound)."""
+    reserved_usd: Decimal | None = None
+    """Upper bound that was reserved before the attempt; ``None`` is *unknown*."""
+    is_provisional: bool = False
+    """Written by recovery after a crash; the span itself, should it arrive, replaces it."""
     time_to_first_token_ns: int | None = None
     usage: Usage = Usage()
     cost_usd: Decimal | None = None

@@ -1,7 +1,8 @@
 """Room: gateway. The data plane: admission, routing, upstream, record."""
 
-from zirkel.gateway.asgi import Gateway, create_gateway
-from zirkel.gateway.ports import SnapshotSource, SpanSink, Unseal, UpstreamAnswer, UpstreamBroken, UpstreamClient
+from zirkel.gateway.asgi import Gateway, GatewayPorts, create_gateway
+from zirkel.gateway.limits import SubjectUsage, read_usage
+from zirkel.gateway.ports import SharedState, SharedTransaction, SnapshotSource, SpanSink, Unseal
 from zirkel.gateway.pricing import price_usage
 from zirkel.gateway.record import GatewayCounters
 from zirkel.gateway.routing import choose_arm, unit_point
@@ -14,6 +15,9 @@ from zirkel.gateway.snapshot import (
     Snapshot,
     SnapshotArm,
     SnapshotKey,
+    SnapshotLink,
+    SnapshotModel,
+    SnapshotProject,
     SnapshotRelease,
     SnapshotRoute,
     SnapshotTarget,
@@ -29,28 +33,33 @@ __all__ = [
     "FileSnapshots",
     "Gateway",
     "GatewayCounters",
+    "GatewayPorts",
     "GatewaySettings",
     "MessageTemplate",
     "ModelPrice",
     "PriceTier",
+    "SharedState",
+    "SharedTransaction",
     "Snapshot",
     "SnapshotArm",
     "SnapshotKey",
+    "SnapshotLink",
+    "SnapshotModel",
+    "SnapshotProject",
     "SnapshotRelease",
     "SnapshotRoute",
     "SnapshotSource",
     "SnapshotTarget",
     "SnapshotUpstream",
     "SpanSink",
+    "SubjectUsage",
     "Unseal",
-    "UpstreamAnswer",
-    "UpstreamBroken",
-    "UpstreamClient",
     "choose_arm",
     "create_gateway",
     "decode_snapshot",
     "encode_snapshot",
     "hash_key",
     "price_usage",
+    "read_usage",
     "unit_point",
 ]

@@ -1,16 +1,15 @@
 """Who calls, and what the caller's headers ask for. Nothing is read of the body before this."""
 
-from dataclasses import dataclass
+import msgspec
 
-from zirkel.core import Clock, Forbidden, Invalid, Principal, Role, Unauthenticated
+from zirkel.core import Clock, Forbidden, Invalid, Role, Unauthenticated
 from zirkel.gateway.http import Headers
 from zirkel.gateway.snapshot import Snapshot, SnapshotKey, hash_key
 
 _ADMIN_HEADERS = ("x-zirkel-release", "x-zirkel-experiment", "x-zirkel-item", "x-zirkel-trial")
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What a caller asks for by headers; empty means not asked."""
 
     unit: str = ""
@@ -19,6 +18,12 @@ class Wishes:
     experiment_id: str = ""
     item_id: str = ""
     trial: int | None = None
+    bypasses_cache: bool = False
+    forwarded: Headers = msgspec.field(default_factory=dict)
+    """Headers for an upstream of the caller's own format."""
+
+
+_FORWARDED = ("anthropic-beta", "anthropic-version", "openai-beta")
 
 
 def authenticate(snapshot: Snapshot, pepper: bytes, headers: Headers, clock: Clock) -> SnapshotKey:
@@ -28,18 +33,23 @@ def authenticate(snapshot: Snapshot, pepper: bytes, headers: Headers, clock: Clo
 
     Raises:
         Unauthenticated: If there is none, or it is unknown or expired.
-        Forbidden: If it may not call models.
     """
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthenticated("no API key; send it as: Authorization: Bearer KEY")
-    key = snapshot.keys.get(hash_key(pepper, secret.strip()))
+    key = snapshot.keys.get(hash_key(pepper, _secret(headers)))
     if key is None:
         raise Unauthenticated("this API key is not known here")
     if key.expires_ns is not None and key.expires_ns <= clock.now_ns():
         raise Unauthenticated(f"the API key {key.label!r} has expired")
-    Principal(key.project_id, key.key_id, key.label, key.roles).require(Role.CALL)
     return key
+
+
+def _secret(headers: Headers) -> str:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        # As the clients of Anthropic, Azure and Gemini send it.
+        secret = headers.get("x-api-key") or headers.get("api-key") or headers.get("x-goog-api-key") or ""
+    if not secret.strip():
+        raise Unauthenticated("no API key; send it as: Authorization: Bearer KEY")
+    return secret.strip()
 
 
 def read_wishes(key: SnapshotKey, headers: Headers) -> Wishes:
@@ -59,6 +69,8 @@ def read_wishes(key: SnapshotKey, headers: Headers) -> Wishes:
         experiment_id=headers.get("x-zirkel-experiment", ""),
         item_id=headers.get("x-zirkel-item", ""),
         trial=_trial(headers.get("x-zirkel-trial", "")),
+        bypasses_cache=_bypasses_cache(headers),
+        forwarded={name: headers[name] for name in _FORWARDED if name in headers},
     )
 
 
@@ -68,3 +80,9 @@ def _trial(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
         raise Invalid(f"a trial is a whole number of at least 0, not {text[:40]!r}", path="x-zirkel-trial")
     return int(text)
+
+
+def _bypasses_cache(headers: Headers) -> bool:
+    """Return whether a fresh answer is wanted. Source: RFC 9111, sections 5.2.1.4 and 5.2.1.5."""
+    asked = headers.get("cache-control", "").lower()
+    return headers.get("x-zirkel-cache", "").lower() == "bypass" or "no-cache" in asked or "no-store" in asked

@@ -1,246 +1,235 @@
-"""One call from its body to its last byte: plan, try the targets in order, answer, record."""
+"""One call from its body to its last byte: plan, guard, look it up, try the chain, answer, record."""
 
 import asyncio
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
-from zirkel.core import Clock, UpstreamFailed, ZirkelError, new_span_id
-from zirkel.gateway.completion import parse_completion
-from zirkel.gateway.errors import error_body
-from zirkel.gateway.facts import Attempt, CallFacts
-from zirkel.gateway.http import Receive, Send, send_head, send_json, send_part, send_whole
-from zirkel.gateway.plan import Target, plan_call
-from zirkel.gateway.ports import UpstreamAnswer, UpstreamBroken, UpstreamClient
+from zirkel.core import GuardrailRefused, JsonObject, UpstreamFailed, new_span_id
+from zirkel.gateway.chain import Chain, Steering
+from zirkel.gateway.delivery import Delivery
+from zirkel.gateway.exchange import Exchange, ExchangePorts
+from zirkel.gateway.facts import Attempt
+from zirkel.gateway.guarding import CallGuardPorts, check_answer, guard_input, set_messages
+from zirkel.gateway.guardrails import GuardSession
+from zirkel.gateway.http import Receive
+from zirkel.gateway.keeping import Keeping, KeptAnswers
+from zirkel.gateway.plan import Plan, Target, plan_call
+from zirkel.gateway.ports import UpstreamBroken
 from zirkel.gateway.prepared import Prepared
-from zirkel.gateway.record import Recorder, recorded_parameters
-from zirkel.gateway.request import parse_request
-from zirkel.gateway.settings import GatewaySettings
-from zirkel.gateway.stream import StreamRelay, error_event
-from zirkel.gateway.watch import DisconnectWatch
-from zirkel.lib.tasks import OwnedTasks
-
-_REUSE_WAIT_S = 0.5
-_STREAM_TYPE = "text/event-stream"
-_STREAM_HEADERS = {"content-type": f"{_STREAM_TYPE}; charset=utf-8", "cache-control": "no-cache"}
-_log = logging.getLogger("zirkel.gateway")
+from zirkel.gateway.record import recorded_parameters
+from zirkel.gateway.request import CallRequest, parse_request
+from zirkel.gateway.settle import bound_attempt
+from zirkel.gateway.snapshot import SnapshotKey
+from zirkel.gateway.trying import Streaming, Try, TryPorts, Whole, encode_request
 
 
 @dataclass(frozen=True, slots=True)
 class CallPorts:
     """What every call of a worker shares."""
 
-    settings: GatewaySettings
-    upstream: UpstreamClient
-    recorder: Recorder
-    tasks: OwnedTasks
-    clock: Clock
+    exchange: ExchangePorts
+    tries: TryPorts
+    steering: Steering
+    answers: KeptAnswers
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """The upstream's answer came in one piece; a refusal (4xx) is one, too."""
+class _Asked(msgspec.Struct, frozen=True):
+    """What is being answered, and how it is to be asked for."""
 
-    status: int
-    media_type: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """The upstream's answer is a stream whose first part has arrived."""
-
-    relay: StreamRelay
-    first_part: bytes
+    request: CallRequest
+    plan: Plan
+    deadline_ns: int
+    guards: GuardSession | None = None
+    """Look at the answer."""
+    is_stream: bool = False
+    """The upstream is asked for a stream."""
 
 
-class ChatCall:
-    """One chat completion. ``run`` is called once."""
+class Call:
+    """One call in one of the callers' formats. ``run`` is called once."""
 
-    def __init__(self, ports: CallPorts, prepared: Prepared, facts: CallFacts) -> None:
+    def __init__(self, ports: CallPorts, prepared: Prepared, key: SnapshotKey, exchange: Exchange) -> None:
         self._ports = ports
         self._prepared = prepared
-        self._facts = facts
-        self._open_answer: UpstreamAnswer | None = None
-        self._relay: StreamRelay | None = None
-        self._watch: DisconnectWatch | None = None
-        self._is_started = False
-        self._is_recorded = False
+        self._key = key
+        self._exchange = exchange
+        self._facts = exchange.facts
+        self._trials: list[tuple[Attempt, Try]] = []
+        self._chain: Chain | None = None
 
-    async def run(self, body: bytes, receive: Receive, send: Send) -> None:
+    async def run(self, body: bytes, receive: Receive) -> None:
         """Answer the caller and record the call exactly once, before the answer's last byte is sent.
 
         If the client leaves, the upstream is cancelled, unless the call belongs to an experiment: that one is finished
         and recorded, so that a resumed experiment finds its answer.
         """
-        if not self._facts.wishes.experiment_id:
-            self._watch = DisconnectWatch(self._ports.tasks, receive)
+        watched = None if self._facts.wishes.experiment_id else receive
         try:
-            await self._answer(body, send)
-        except asyncio.CancelledError:
-            has_left = self._watch is not None and self._watch.absorb()
-            self._give_up("client_disconnected" if has_left else "cancelled")
-            if not has_left:
-                raise
-        except ZirkelError as error:
-            self._facts.fail(error.code, str(error))
-            self._record()
-            await send_json(send, error.http_status, error_body(error), self._facts.headers())
-        except Exception:
-            _log.exception("call %s failed", self._facts.trace.trace_id)
-            self._give_up("internal")
-            if self._is_started:
-                raise
-            internal = ZirkelError("internal error; the gateway's log tells more about this trace id")
-            await send_json(send, internal.http_status, error_body(internal), self._facts.headers())
+            await self._exchange.run(partial(self._answer, body), self._abandon, watched)
         finally:
-            if self._watch is not None:
-                self._watch.stop()
-            if self._open_answer is not None:
-                self._open_answer.close()
+            for _, trial in self._trials:
+                trial.close()
+            # The chain knows this call, and attempts know the guardrails' questions, which know it, too: without these
+            # circles all of it is free at once, and nothing is left to the garbage collector.
+            self._chain = None
+            self._trials.clear()
 
-    async def _answer(self, body: bytes, send: Send) -> None:
+    async def _answer(self, body: bytes) -> None:
         facts = self._facts
-        request = parse_request(body)
-        targets = plan_call(facts, self._prepared, request)
-        reasons: list[str] = []
-        for number, target in enumerate(targets):
-            attempt = self._begin(number, target)
-            try:
-                found = await self._try(attempt, target, hides_usage=not request.wants_usage)
-            except UpstreamBroken as error:
-                self._fail_attempt(attempt, error)
-                reasons.append(f"{target.name}/{target.model}: {error.reason}")
-                continue
-            facts.answered = attempt
-            if isinstance(found, _Whole):
-                await self._send_whole(attempt, found, send)
-            else:
-                await self._send_stream(attempt, found, send)
+        request = parse_request(facts.surface, body)
+        plan = plan_call(facts, self._key, self._prepared, request)
+        asked = _Asked(request, plan, facts.start_ns + int(self._total_s(plan) * 1e9))
+        delivery = Delivery(self._exchange, request)
+        guards = await self._check_input(asked)
+        kept = self._keeping(plan)
+        known = await self._find_kept(kept, guards)
+        if known is not None:
+            await delivery.give_hub(known, None)
             return
-        raise UpstreamFailed("no upstream answered; " + "; ".join(reasons))
+        needs_whole = guards is not None and plan.guardrails is not None and plan.guardrails.needs_whole_output
+        asked = _Asked(request, plan, asked.deadline_ns, guards, request.is_stream and not needs_whole)
+        begin = partial(self._begin, asked)
+        chain = self._chain = Chain(self._ports.steering, facts.project_id, plan, begin, asked.deadline_ns)
+        try:
+            await self._deliver(asked, chain, kept, delivery)
+        except UpstreamBroken as error:
+            await self._refuse(error, delivery)
 
-    def _begin(self, number: int, target: Target) -> Attempt:
-        tools = target.members.get("tools")
-        attempt = Attempt(
-            number=number,
+    async def _deliver(self, asked: _Asked, chain: Chain, kept: Keeping | None, delivery: Delivery) -> None:
+        found = await chain.run()
+        if isinstance(found, Streaming):
+            await delivery.give_stream(found, kept)
+            return
+        hub: JsonObject | None = found.hub
+        if asked.guards is not None and found.hub is not None:
+            found, hub = await self._check_output(asked, found, found.hub, asked.guards, chain)
+        if kept is not None:
+            # As the model said it: what a guardrail puts in is this caller's alone.
+            kept.keep(found.hub or msgspec.json.decode(found.body, type=JsonObject), found.attempt)
+        if hub is None:
+            await delivery.give_native(found)
+        else:
+            await delivery.give_hub(hub, found.attempt)
+
+    def _total_s(self, plan: Plan) -> float:
+        own = plan.resilience.total_s
+        return self._ports.tries.settings.total_s if own is None else own
+
+    async def _check_input(self, asked: _Asked) -> GuardSession | None:
+        async def ask(target: Target) -> Whole:
+            trial = self._begin(asked, target, "guardrail")
+            try:
+                found = await trial.start(asked.deadline_ns)
+            except asyncio.CancelledError:
+                trial.fail("cancelled", "the guardrail waits no longer")
+                raise
+            if not isinstance(found, Whole):
+                raise UpstreamBroken("not_an_answer", "a guardrail's model answered with a stream")
+            return found
+
+        ports = CallGuardPorts(self._ports.tries.upstream, self._prepared, self._facts, ask)
+        return await guard_input(asked.plan, self._facts, ports, self._ports.exchange.clock)
+
+    async def _check_output(
+        self, asked: _Asked, found: Whole, hub: JsonObject, guards: GuardSession, chain: Chain
+    ) -> tuple[Whole, JsonObject]:
+        """Return the answer as the model gave it, and as the guardrails let it go on; maybe after a repair.
+
+        Raises:
+            GuardrailRefused: If one refuses.
+        """
+        checked, repair = await check_answer(guards, hub)
+        if not repair:
+            return found, checked
+        messages = msgspec.json.decode(self._facts.rendered, type=list[JsonObject])
+        set_messages(asked.plan, self._facts, [*messages, *repair])
+        again = await chain.run("repair")
+        if not isinstance(again, Whole) or again.hub is None:
+            raise UpstreamFailed("the repaired request was not answered whole")
+        checked, _ = await check_answer(guards, again.hub)
+        return again, checked
+
+    def _keeping(self, plan: Plan) -> Keeping | None:
+        """Return where the call's answer is kept; ``None`` if its release keeps none, or the caller wants a fresh one.
+
+        Experiments always get a fresh one, as their trials are to be independent, and where nothing is recorded nothing
+        is kept either.
+        """
+        facts = self._facts
+        if plan.cache is None:
+            return None
+        if facts.wishes.bypasses_cache or facts.wishes.experiment_id or facts.capture == "off":
+            facts.cache = "bypass"
+            return None
+        hub = msgspec.json.decode(msgspec.json.encode(plan.chain[0].pool[0].members), type=JsonObject)
+        return Keeping(self._ports.answers, plan.cache, facts.project_id, facts.release, hub, plan.variables)
+
+    async def _find_kept(self, kept: Keeping | None, guards: GuardSession | None) -> JsonObject | None:
+        """Return an earlier answer to the same request, as the guardrails let it go on."""
+        if kept is None:
+            return None
+        known, self._facts.cache = await kept.find()
+        if known is None or guards is None:
+            return known
+        checked, repair = await check_answer(guards, known)
+        if repair:
+            self._facts.cache = "miss"
+            return None
+        return checked
+
+    def _begin(self, asked: _Asked, target: Target, reason: str) -> Try:
+        """Reserve what an attempt may use and return it, ready to start.
+
+        Raises:
+            Invalid: If the request cannot be said in the target's format.
+            LimitReached: If it is over a limit.
+        """
+        facts = self._facts
+        is_stream = asked.is_stream and reason != "guardrail"
+        attempt = self._attempt(target, reason, is_stream=is_stream)
+        tokens = bound_attempt(attempt, target, facts.surface.kind)
+        self._exchange.reserve(asked.plan.scopes, attempt, tokens, attempt.reserved_usd)
+        trial = Try(
+            self._ports.tries, self._prepared, facts, asked.plan, asked.request, target, attempt,
+            guards=asked.guards, is_stream=is_stream,
+        )  # fmt: skip
+        self._trials.append((attempt, trial))
+        return trial
+
+    def _attempt(self, target: Target, reason: str, *, is_stream: bool) -> Attempt:
+        tools = target.members.get("tools", b"")
+        messages = target.members.get("messages", b"")
+        is_hub = target.is_hub or target.format_name == "chat"
+        return Attempt(
+            link=target.link,
+            reason=reason,
+            because=self._chain.because if self._chain is not None and reason == "fallback" else "",
             upstream=target.name,
             model=target.model,
             span_id=new_span_id(),
-            start_ns=self._ports.clock.now_ns(),
-            price=target.price,
+            start_ns=self._ports.exchange.clock.now_ns(),
             parameters=recorded_parameters(target.members),
-            tools="" if tools is None else bytes(tools).decode(),
+            tools=bytes(tools).decode(),
+            body=encode_request(target, is_stream=is_stream),
+            messages=bytes(messages) if is_hub else b"",
         )
-        self._facts.attempts.append(attempt)
-        return attempt
 
-    async def _try(self, attempt: Attempt, target: Target, *, hides_usage: bool) -> _Whole | _Stream:
-        """Return the target's answer: whole, or once the first part of its stream is here."""
-        answer = self._open_answer = await self._post(attempt, target)
-        max_bytes = self._ports.settings.max_answer_bytes
-        is_good = 200 <= answer.status < 300
-        if not is_good:
-            body = await answer.read(max_bytes)
-            text = attempt.redact(body.decode("utf-8", "replace"))
-            if answer.status == 429 or not 400 <= answer.status < 500:
-                raise UpstreamBroken(f"http_{answer.status}", f"HTTP {answer.status}", text)
-            attempt.fail(f"http_{answer.status}", text, self._ports.clock.now_ns())
-            return _Whole(answer.status, answer.media_type, text.encode())
-        if self._facts.is_stream:
-            if answer.media_type != _STREAM_TYPE:
-                raise UpstreamBroken("not_a_stream", f"answered a stream with {answer.media_type[:100]}")
-            relay = self._relay = StreamRelay(answer, self._ports.clock, hides_usage=hides_usage, max_bytes=max_bytes)
-            return _Stream(relay, await relay.next_part())
-        body = await answer.read(max_bytes)
-        try:
-            attempt.end(parse_completion(body), self._ports.clock.now_ns())
-        except msgspec.DecodeError as error:
-            raise UpstreamBroken("not_a_completion", "its answer is not a chat completion", str(error)) from None
-        return _Whole(answer.status, answer.media_type, body)
+    async def _refuse(self, error: UpstreamBroken, delivery: Delivery) -> None:
+        """Give the caller an upstream's refusal."""
+        refused = error.refused
+        if refused is None:
+            raise UpstreamFailed(f"the upstream failed: {error.reason}") from None
+        attempt, trial = next(
+            (pair for pair in reversed(self._trials) if pair[0].error_type == error.error_type), self._trials[-1]
+        )
+        is_native = trial.format_name == self._facts.surface.format_name
+        await delivery.give_refusal(refused, attempt, is_native=is_native)
 
-    async def _post(self, attempt: Attempt, target: Target) -> UpstreamAnswer:
-        upstream = target.upstream
-        if upstream is None:
-            raise UpstreamBroken("not_configured", "is not configured")
-        if upstream.dialect != "openai":
-            raise UpstreamBroken("not_supported", f"speaks {upstream.dialect}, which this gateway does not")
-        try:
-            attempt.credential = self._prepared.credential(upstream)
-        except Exception as error:  # noqa: BLE001 (the vault is a plug-in; the next target may need no credential)
-            raise UpstreamBroken("credential", "its credential cannot be opened", type(error).__name__) from None
-        headers = self._upstream_headers(attempt)
-        return await self._ports.upstream.post(f"{upstream.base_url}/chat/completions", headers, target.body())
-
-    def _upstream_headers(self, attempt: Attempt) -> Mapping[str, str]:
-        headers = {
-            "content-type": "application/json",
-            "accept": _STREAM_TYPE if self._facts.is_stream else "application/json",
-            "accept-encoding": "identity",
-            "user-agent": "zirkel",
-            "traceparent": self._facts.trace.for_span(attempt.span_id),
-        }
-        if attempt.credential:
-            headers["authorization"] = f"Bearer {attempt.credential}"
-        return headers
-
-    def _fail_attempt(self, attempt: Attempt, error: UpstreamBroken) -> None:
-        message = f"{error.reason}: {error.detail}" if error.detail else error.reason
-        self._end_relay(attempt)
-        attempt.fail(error.error_type, message, self._ports.clock.now_ns())
-        if self._open_answer is not None:
-            self._open_answer.close()
-            self._open_answer = None
-
-    async def _send_whole(self, attempt: Attempt, found: _Whole, send: Send) -> None:
-        if attempt.error_type:
-            self._facts.fail(attempt.error_type, attempt.status_message)
-        self._record()
-        headers = {"content-type": found.media_type, **self._facts.headers()}
-        await send_whole(send, found.status, found.body, headers)
-
-    async def _send_stream(self, attempt: Attempt, found: _Stream, send: Send) -> None:
-        relay, part = found.relay, found.first_part
-        self._is_started = True
-        await send_head(send, 200, {**_STREAM_HEADERS, **self._facts.headers()})
-        try:
-            while not relay.is_done:
-                await send_part(send, part, is_last=False)
-                part = await relay.next_part()
-        except UpstreamBroken as error:
-            self._fail_attempt(attempt, error)
-            self._facts.fail(error.error_type, f"{attempt.upstream}: {error.reason}")
-            part = error_event(error)
-        else:
-            self._end_relay(attempt)
-        self._record()
-        await send_part(send, part, is_last=True)
-        if not attempt.error_type:
-            await relay.finish(wait_s=_REUSE_WAIT_S)
-
-    def _end_relay(self, attempt: Attempt) -> None:
-        """Note what a stream, if there is one, has brought so far."""
-        if self._relay is not None:
-            attempt.first_token_ns = self._relay.first_token_ns
-            attempt.end(self._relay.completion(), self._ports.clock.now_ns())
-            self._relay = None
-
-    def _give_up(self, error_type: str) -> None:
-        """Record a call that ends without an answer, unless it has been recorded."""
-        if self._is_recorded:
-            return
-        self._facts.fail(error_type, "")
-        if self._facts.attempts and not self._facts.attempts[-1].end_ns:
-            attempt = self._facts.attempts[-1]
-            self._end_relay(attempt)
-            attempt.fail(error_type, "", self._ports.clock.now_ns())
-        self._record()
-
-    def _record(self) -> None:
-        """Write the record. From here on the call is over, so a client that leaves cancels nothing."""
-        if self._watch is not None:
-            self._watch.stop()
-        self._is_recorded = True
-        self._ports.recorder.write(self._facts, self._ports.clock.now_ns())
+    def _abandon(self, error_type: str, message: str) -> None:
+        for _, trial in self._trials:
+            if error_type == GuardrailRefused.code:
+                # What the model said up to there was good work, though nobody gets it.
+                trial.end_stream()
+            trial.fail(error_type, message)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from zirkel.core import Usage
+from zirkel.core import JsonObject, Usage
+from zirkel.gateway.usage import read_usage
 
 DONE = b"[DONE]"
 _NULL = msgspec.Raw(b"null")
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """What is recorded of an answer."""
 
     model: str = ""
@@ -21,23 +21,18 @@ class Completion:
     """The answer message as JSON text; of several choices, an array of their messages."""
     text: str = ""
     """JSON text of what a person would read: the content as a JSON string if that is all there is, else ``message``."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
 
-
-class _PromptDetails(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
+    def texts(self) -> list[str]:
+        """Return all that the model wrote, decoded: what it said, refused and thought, and its tool calls."""
+        if not self.message:
+            return []
+        try:
+            found = _said.decode(self.message)
+        except (msgspec.DecodeError, RecursionError):
+            # An answer of a form that nobody knows was written by the model all the same.
+            return [self.message]
+        return [text for said in (found if isinstance(found, list) else [found]) for text in said.texts()]
 
 
 class _Choice(msgspec.Struct, frozen=True):
@@ -47,6 +42,12 @@ class _Choice(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     choices: list[_Choice]
+    model: str | None = None
+    usage: msgspec.Raw = _NULL
+
+
+class _Embeddings(msgspec.Struct, frozen=True):
+    data: msgspec.Raw
     model: str | None = None
     usage: msgspec.Raw = _NULL
 
@@ -67,6 +68,8 @@ class _Delta(msgspec.Struct, frozen=True):
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    """As some servers name it."""
     tool_calls: list[_ToolCall] | None = None
 
 
@@ -91,15 +94,47 @@ class _Message(msgspec.Struct, omit_defaults=True):
     tool_calls: list[_ToolCall] | None = None
 
 
+class _Part(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Called(msgspec.Struct, frozen=True):
+    name: str = ""
+    arguments: str = ""
+    input: str = ""
+
+
+class _SaidCall(msgspec.Struct, frozen=True):
+    function: _Called | None = None
+    custom: _Called | None = None
+
+
+class _Said(msgspec.Struct, frozen=True):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[_SaidCall] | None = None
+    function_call: _Called | None = None
+
+    def texts(self) -> list[str]:
+        found = [self.reasoning_content, self.refusal]
+        found += [self.content] if isinstance(self.content, str) else [part.text for part in self.content or ()]
+        called = [self.function_call, *(call.function or call.custom for call in self.tool_calls or ())]
+        for one in called:
+            found += [] if one is None else [one.name, one.arguments, one.input]
+        return [text for text in found if text]
+
+
 class _Content(msgspec.Struct, frozen=True):
     content: msgspec.Raw = _NULL
     tool_calls: msgspec.Raw = _NULL
 
 
 _answers = msgspec.json.Decoder(_Answer)
+_embeddings = msgspec.json.Decoder(_Embeddings)
 _chunks = msgspec.json.Decoder(_Chunk)
-_usages = msgspec.json.Decoder(_Usage)
 _contents = msgspec.json.Decoder(_Content)
+_said = msgspec.json.Decoder(_Said | list[_Said])
 
 
 def parse_completion(body: bytes) -> Completion:
@@ -119,38 +154,17 @@ def parse_completion(body: bytes) -> Completion:
     )
 
 
-def read_usage(raw: msgspec.Raw) -> Usage:
-    """Return OpenAI's usage in disjoint buckets; what is absent or malformed is *not reported*.
+def parse_embedding(body: bytes) -> Completion:
+    """Return what is recorded of embeddings: no text, only model and usage.
 
-    OpenAI counts cached tokens into the prompt and reasoning tokens into the completion. Some that speak its dialect
-    do not; where a part is larger than its whole, the two are taken as disjoint already.
+    Raises:
+        msgspec.DecodeError: If they are none.
     """
-    try:
-        usage = _usages.decode(raw)
-    except msgspec.DecodeError:
-        return Usage()
-    prompt = usage.prompt_tokens_details or _PromptDetails()
-    completion = usage.completion_tokens_details or _CompletionDetails()
-    counts = (
-        usage.prompt_tokens, usage.completion_tokens,
-        prompt.cached_tokens, prompt.cache_write_tokens, completion.reasoning_tokens,
-    )  # fmt: skip
-    if any(count is not None and count < 0 for count in counts):
-        return Usage()
-    cached = (prompt.cached_tokens or 0) + (prompt.cache_write_tokens or 0)
-    return Usage(
-        input_tokens=_without(usage.prompt_tokens, cached),
-        cache_read_tokens=prompt.cached_tokens,
-        cache_write_tokens=prompt.cache_write_tokens,
-        output_tokens=_without(usage.completion_tokens, completion.reasoning_tokens or 0),
-        reasoning_tokens=completion.reasoning_tokens,
-    )
-
-
-def _without(whole: int | None, part: int) -> int | None:
-    if whole is None or part > whole:
-        return whole
-    return whole - part
+    answer = _embeddings.decode(body)
+    usage = read_usage(answer.usage)
+    if usage.input_tokens is not None and usage.output_tokens is None:
+        usage = msgspec.structs.replace(usage, output_tokens=0)
+    return Completion(model=answer.model or "", usage=usage)
 
 
 @dataclass(slots=True)
@@ -160,10 +174,10 @@ class _Parts:
     reasoning: list[str] = field(default_factory=list)
     tools: dict[int, _ToolCall] = field(default_factory=dict)
     arguments: dict[int, list[str]] = field(default_factory=dict)
+    finish_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkFacts:
+class ChunkFacts(msgspec.Struct, frozen=True):
     """What one event of a stream turned out to be."""
 
     has_output: bool = False
@@ -179,6 +193,7 @@ class CompletionBuilder:
     def __init__(self) -> None:
         self._model = ""
         self._usage = Usage()
+        self._raw_usage = _NULL
         self._parts: dict[int, _Parts] = {}
         self.finish_reason = ""
 
@@ -193,6 +208,7 @@ class CompletionBuilder:
         self._model = chunk.model or self._model
         has_usage = chunk.usage != _NULL
         if has_usage:
+            self._raw_usage = chunk.usage.copy()
             self._usage = read_usage(chunk.usage)
         has_output = False
         for choice in chunk.choices:
@@ -210,23 +226,38 @@ class CompletionBuilder:
             usage=self._usage,
         )
 
+    def answer(self) -> JsonObject:
+        """Return what has been put together as a hub answer."""
+        choices: list[JsonObject] = [
+            {
+                "index": index,
+                "message": msgspec.json.decode(_encode_message(parts)),
+                "finish_reason": parts.finish_reason,
+            }
+            for index, parts in sorted(self._parts.items())
+        ]
+        usage = msgspec.json.decode(self._raw_usage)
+        return {"object": "chat.completion", "model": self._model, "choices": choices, "usage": usage}
+
     def _take(self, choice: _ChunkChoice) -> bool:
         if choice.finish_reason and choice.index == 0:
             self.finish_reason = choice.finish_reason
         parts = self._parts.setdefault(choice.index, _Parts())
+        parts.finish_reason = choice.finish_reason or parts.finish_reason
         delta = choice.delta
         if delta is None:
             return False
         for text, into in (
             (delta.content, parts.content),
             (delta.refusal, parts.refusal),
-            (delta.reasoning_content, parts.reasoning),
+            (delta.reasoning_content or delta.reasoning, parts.reasoning),
         ):
             if text:
                 into.append(text)
         for position, call in enumerate(delta.tool_calls or ()):
             _take_tool_call(parts, call, call.index if call.index is not None else position)
-        return bool(delta.content or delta.refusal or delta.reasoning_content or delta.tool_calls)
+        reasoning = delta.reasoning_content or delta.reasoning
+        return bool(delta.content or delta.refusal or reasoning or delta.tool_calls)
 
 
 def _take_tool_call(parts: _Parts, call: _ToolCall, index: int) -> None:

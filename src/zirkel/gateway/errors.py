@@ -1,10 +1,11 @@
-"""Errors in the shape that OpenAI's clients read: ``{"error": {"message", "type", "code", "param"}}``."""
+"""Errors on their way to the caller: statuses, headers, and what a path or method is not."""
 
-import msgspec
+import math
 
-from zirkel.core import NotFound, ZirkelError
+from zirkel.core import LimitReached, NotFound, Overloaded, Unauthenticated, UpstreamFailed, ZirkelError
+from zirkel.gateway.http import Headers
 
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error", 502: "upstream_error"}
+_OVERLOADED_S = 1.0
 
 
 class MethodNotAllowed(ZirkelError):
@@ -20,15 +21,27 @@ class MethodNotAllowed(ZirkelError):
 
 def unknown_path(path: str) -> NotFound:
     """Return the error of a path that the gateway does not have."""
-    return NotFound(f"no such path: {path[:200]!r}; there are /v1/chat/completions, /v1/models and /healthz")
+    return NotFound(
+        f"no such path: {path[:200]!r}; there are /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions, "
+        "/v1/embeddings, /v1/models, /providers/NAME/… and /healthz"
+    )
 
 
-def error_body(error: ZirkelError) -> bytes:
-    """Return the JSON body that tells ``error``."""
-    return error_json(str(error), status=error.http_status, code=error.code, param=error.path)
+def error_headers(error: ZirkelError) -> Headers:
+    """Return the headers that go with an error: when to come back, which limit, which method, how to sign in."""
+    headers: dict[str, str] = {}
+    if isinstance(error, LimitReached):
+        headers = {"x-zirkel-limit": error.limit, "retry-after": _whole_seconds(error.retry_after_s)}
+    elif isinstance(error, UpstreamFailed) and error.retry_after_s is not None:
+        headers = {"retry-after": _whole_seconds(error.retry_after_s)}
+    elif isinstance(error, Overloaded):
+        headers = {"retry-after": _whole_seconds(_OVERLOADED_S)}
+    elif isinstance(error, MethodNotAllowed):
+        headers = {"allow": error.allowed}
+    elif isinstance(error, Unauthenticated):
+        headers = {"www-authenticate": "Bearer"}
+    return headers
 
 
-def error_json(message: str, *, status: int, code: str, param: str | None = None) -> bytes:
-    """Return the JSON body of an error; its ``type`` follows from the HTTP status."""
-    kind = _TYPES.get(status) or ("invalid_request_error" if status < 500 else "server_error")
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "code": code, "param": param}})
+def _whole_seconds(seconds: float) -> str:
+    return str(max(1, math.ceil(seconds)))

@@ -3,54 +3,83 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from zirkel.core import CaptureMode, Usage
 from zirkel.gateway.admission import Wishes
 from zirkel.gateway.completion import Completion
-from zirkel.gateway.pricing import format_usd, price_usage
-from zirkel.gateway.snapshot import ModelPrice
+from zirkel.gateway.guardrails import Verdict
+from zirkel.gateway.limits import SoftPassed
+from zirkel.gateway.masking import Mask
+from zirkel.gateway.pricing import CompiledPrice, format_usd
+from zirkel.gateway.surfaces import CHAT, Surface
 from zirkel.gateway.trace import TraceContext
 
 _DETAIL_CHARACTERS = 1000
-_NEVER_SENT = frozenset({"connect", "not_configured", "not_supported", "credential"})
+_SHORTEST_SECRET = 4
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try at one target. It has failed if ``error_type`` is set."""
+    """One try at one place. It has failed if ``error_type`` is set."""
 
-    number: int
+    link: int
+    reason: str
+    """``first``, ``retry``, ``pool``, ``fallback``, ``hedge``, ``repair`` or ``guardrail``."""
     upstream: str
     model: str
     """As sent to the upstream."""
     span_id: str
     start_ns: int
-    price: ModelPrice | None = None
+    because: str = ""
+    """Of a fallback: ``failure``, ``context_window`` or ``content_filter``."""
+    price: CompiledPrice | None = None
     parameters: dict[str, str] = field(default_factory=dict)
     tools: str = ""
+    body: bytes = field(default=b"", repr=False)
+    messages: bytes = field(default=b"", repr=False)
+    """The messages that are sent, where they are in hub form: recorded, and counted should nobody report tokens."""
+    names_media: bool = False
+    """The body names more than it says: images, files, earlier answers."""
     credential: str = field(default="", repr=False)
+    max_output_tokens: int | None = None
+    """What the request allows, over all choices; ``None`` if it does not say."""
+    reserved_usd: Decimal | None = None
+    is_sent: bool = False
+    """The upstream may have received it."""
     end_ns: int = 0
     first_token_ns: int | None = None
+    last_token_ns: int | None = None
     completion: Completion = field(default_factory=Completion)
+    usage: Usage = field(default_factory=Usage)
     cost_usd: Decimal | None = None
+    settlement: str = ""
     error_type: str = ""
     status_message: str = ""
 
-    def end(self, completion: Completion, now_ns: int) -> None:
-        """Note the answer, or as much of it as came."""
-        self.completion = completion
-        self.cost_usd = price_usage(self.price, completion.usage)
-        self.end_ns = now_ns
+    @property
+    def place(self) -> str:
+        """What may be sick or well."""
+        return f"{self.upstream}/{self.model}"
 
-    def fail(self, error_type: str, message: str, now_ns: int) -> None:
-        """Note why there is no (whole) answer. What no upstream ever received has cost nothing; the rest is unknown."""
-        self.error_type = error_type
-        if error_type in _NEVER_SENT:
-            self.cost_usd = Decimal(0)
-        self.status_message = self.redact(message)[:_DETAIL_CHARACTERS]
-        self.end_ns = now_ns
+    @property
+    def is_over(self) -> bool:
+        """It has ended, well or not, and is settled."""
+        return self.end_ns != 0
+
+    def secrets(self) -> list[str]:
+        """Return the upstream's credential and its parts (as ``ACCESS_KEY:SECRET`` has them), the longest first."""
+        parts = {self.credential, *self.credential.split(":")}
+        return sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the upstream's credential, should the upstream have echoed it."""
-        return text.replace(self.credential, "[credential]") if self.credential else text
+        for secret in self.secrets():
+            text = text.replace(secret, "[credential]")
+        return text
+
+    def note_failure(self, error_type: str, message: str) -> None:
+        """Note why there is no (whole) answer."""
+        self.error_type = error_type
+        self.status_message = self.redact(message)[:_DETAIL_CHARACTERS]
 
 
 @dataclass(slots=True)
@@ -63,7 +92,10 @@ class CallFacts:
     span_id: str
     start_ns: int
     wishes: Wishes
+    surface: Surface = CHAT
     name: str = "chat"
+    target_name: str = ""
+    """``service:NAME`` or a configured model's name; empty for what only the caller's words name."""
     service: str = ""
     environment: str = ""
     release: str = ""
@@ -74,12 +106,21 @@ class CallFacts:
     unit: str = ""
     user_id: str = ""
     is_stream: bool = False
+    capture: CaptureMode = "on"
+    mask: Mask | None = None
+    """Takes out of the record what the release masks."""
     input: str = ""
     rendered: str = ""
     """The messages that go to the upstream, as JSON text."""
+    output: str = ""
+    """What the caller got, where that is not what the model said."""
     attempts: list[Attempt] = field(default_factory=list)
     answered: Attempt | None = None
     """The attempt whose answer, good or bad, the caller gets."""
+    cache: str = ""
+    verdicts: list[Verdict] = field(default_factory=list)
+    soft_passed: list[SoftPassed] = field(default_factory=list)
+    """Budgets whose soft level this call was the first to pass."""
     error_type: str = ""
     status_message: str = ""
 
@@ -88,16 +129,37 @@ class CallFacts:
         self.error_type = error_type
         self.status_message = message[:_DETAIL_CHARACTERS]
 
+    def cost_usd(self) -> Decimal | None:
+        """Return what all attempts cost together; ``None``, unknown, if one is."""
+        total = Decimal(0)
+        for attempt in self.attempts:
+            if attempt.cost_usd is None:
+                return None
+            total += attempt.cost_usd
+        return total
+
     def headers(self) -> dict[str, str]:
         """Return the answer headers that are known by now."""
         found = {"x-zirkel-trace-id": self.trace.trace_id}
         if self.release:
             found["x-zirkel-release"] = self.release
             found["x-zirkel-arm"] = self.arm
+        if self.cache:
+            found["x-zirkel-cache"] = self.cache
+        if self.soft_passed:
+            found["x-zirkel-budget-warning"] = ", ".join(budget_name(passed) for passed in self.soft_passed)
         attempt = self.answered
         if attempt is not None:
-            found["x-zirkel-model"] = f"{attempt.upstream}/{attempt.model}"
-            found["x-zirkel-fallback"] = str(attempt.number)
-            if attempt.end_ns and not attempt.error_type:
-                found["x-zirkel-cost-usd"] = format_usd(attempt.cost_usd)
+            found["x-zirkel-model"] = attempt.place
+            found["x-zirkel-fallback"] = str(attempt.link)
+            if len(self.attempts) > 1:
+                found["x-zirkel-attempts"] = str(len(self.attempts))
+        if self.error_type or (attempt is not None and not attempt.is_over):
+            return found
+        found["x-zirkel-cost-usd"] = format_usd(self.cost_usd())
         return found
+
+
+def budget_name(passed: SoftPassed) -> str:
+    """Return which budget it is, e.g. ``key.budget.month``."""
+    return f"{passed.scope.kind}.budget.{passed.window}"

@@ -24,10 +24,14 @@ class ClientLeft(Exception):
 
 
 def request_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by lower-case name; of one sent twice, the first counts."""
+    """Return the headers by lower-case name; one sent several times is joined, so that no part of it is passed over.
+
+    Source: RFC 9110, section 5.3.
+    """
     found: dict[str, str] = {}
-    for name, value in cast(list[tuple[bytes, bytes]], scope["headers"]):
-        found.setdefault(name.decode("latin-1"), value.decode("utf-8", "replace"))
+    for raw_name, raw_value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "replace")
+        found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
@@ -64,7 +68,11 @@ def _check_size(size: int, max_bytes: int) -> None:
 
 async def send_head(send: Send, status: int, headers: Headers) -> None:
     """Send status and headers. Characters that a header cannot carry are percent-encoded."""
-    lines = [(name.encode(), _header_value(value)) for name, value in headers.items()]
+    together = "".join(headers.values())
+    if together.isascii() and together.isprintable():
+        lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    else:
+        lines = [(name.encode(), _header_value(value)) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": lines})
 
 

@@ -1,80 +1,166 @@
-"""From a request to what is sent, and where to: a pure function of snapshot, key and request."""
+"""From a request to where it may go and what is sent there: a pure function of snapshot, key and request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import msgspec
 
-from zirkel.core import Corrupt, Invalid, Json, NotFound
+from zirkel.core import (
+    CachePolicy,
+    Corrupt,
+    FallbackReason,
+    Invalid,
+    Json,
+    JsonObject,
+    NotFound,
+    Resilience,
+)
 from zirkel.gateway.facts import CallFacts
+from zirkel.gateway.guardrails import Guardrails
+from zirkel.gateway.limits import Scope
+from zirkel.gateway.masking import release_mask
 from zirkel.gateway.prepared import Prepared, target_parameters
+from zirkel.gateway.pricing import CompiledPrice
 from zirkel.gateway.prompt import render_messages
-from zirkel.gateway.request import ChatRequest
+from zirkel.gateway.request import CallRequest, Members
 from zirkel.gateway.routing import choose_arm
-from zirkel.gateway.snapshot import ModelPrice, SnapshotRelease, SnapshotRoute, SnapshotTarget, SnapshotUpstream
+from zirkel.gateway.snapshot import (
+    SnapshotKey,
+    SnapshotLink,
+    SnapshotRelease,
+    SnapshotRoute,
+    SnapshotTarget,
+    SnapshotUpstream,
+)
+from zirkel.gateway.surfaces import UPSTREAM_FORMATS, Surface
 
-_SERVICE = "service:"
-_DEFAULT_ENVIRONMENT = "production"
+SERVICE = "service:"
+DEFAULT_ENVIRONMENT = "production"
+_CHAT_FORMATS = ("chat", "messages", "gemini", "converse")
 _NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options"})
+_OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+_LONGEST_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One link of the chain."""
+class Target(msgspec.Struct, frozen=True):
+    """One place where one link of the chain is called."""
 
+    link: int
+    """0 for the primary, 1 for the first fallback, …"""
     name: str
+    """The upstream's."""
     upstream: SnapshotUpstream | None
     """``None`` if the snapshot has none of this name."""
     model: str
-    members: Mapping[str, msgspec.Raw]
-    """The whole body to send."""
-    price: ModelPrice | None
+    """As sent."""
+    format_name: str
+    """The wire format it is called in; empty if it speaks none that would do."""
+    members: Members
+    """The request: in the hub form if ``is_hub``, else in the target's own format."""
+    is_hub: bool
+    prices: Sequence[CompiledPrice]
+    weight: float = 1.0
+
+    @property
+    def place(self) -> str:
+        """What may be sick or well."""
+        return f"{self.name}/{self.model}"
 
     def body(self) -> bytes:
-        """Return the body to send."""
-        return msgspec.json.encode(self.members)
+        """Return the body to send.
+
+        Raises:
+            Invalid: If the request says what the target's format cannot.
+        """
+        if not self.is_hub or self.format_name in ("chat", ""):
+            return msgspec.json.encode(self.members)
+        hub = msgspec.json.decode(msgspec.json.encode(self.members), type=JsonObject)
+        return msgspec.json.encode(UPSTREAM_FORMATS[self.format_name].write_request(hub))
 
 
-def plan_call(facts: CallFacts, prepared: Prepared, request: ChatRequest) -> list[Target]:
-    """Return the targets to try, in order, and note in ``facts`` what was decided on the way.
+class Link(msgspec.Struct, frozen=True):
+    """One link of the chain."""
+
+    pool: tuple[Target, ...]
+    on: tuple[FallbackReason, ...]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything that is decided about a call before it is made."""
+
+    chain: tuple[Link, ...]
+    resilience: Resilience
+    scopes: tuple[Scope, ...]
+    guardrails: Guardrails | None = None
+    cache: CachePolicy | None = None
+    variables: Mapping[str, Json] = msgspec.field(default_factory=dict)
+
+    @property
+    def targets(self) -> list[Target]:
+        """Every place of every link."""
+        return [target for link in self.chain for target in link.pool]
+
+
+def plan_call(facts: CallFacts, key: SnapshotKey, prepared: Prepared, request: CallRequest) -> Plan:
+    """Return where a call may go, in order, and note in ``facts`` what was decided on the way.
 
     Raises:
-        NotFound: If there is no such service, environment, release or upstream in the key's project.
+        NotFound: If there is no such service, environment, release, model or upstream in the key's project.
+        Forbidden: If the key, user, project or service may not use what is asked for.
         Invalid: If the model's name or a variable is wrong.
         Corrupt: If the snapshot contradicts itself.
     """
-    facts.user_id = request.user
+    facts.user_id = request.user or key.user
     facts.is_stream = request.is_stream
-    facts.unit = facts.wishes.unit or request.user or facts.key_id
-    if request.model.startswith(_SERVICE):
-        return _plan_service(facts, prepared, request)
-    return [_plan_direct(facts, prepared, request)]
+    facts.unit = facts.wishes.unit or facts.user_id or facts.key_id
+    if request.model.startswith(SERVICE):
+        return _plan_service(facts, key, prepared, request)
+    return _plan_model(facts, key, prepared, request)
 
 
-def _plan_service(facts: CallFacts, prepared: Prepared, request: ChatRequest) -> list[Target]:
-    facts.service, _, environment = request.model.removeprefix(_SERVICE).partition("@")
-    facts.name = f"{_SERVICE}{facts.service}"
+def _plan_service(facts: CallFacts, key: SnapshotKey, prepared: Prepared, request: CallRequest) -> Plan:
+    if not request.surface.is_chat:
+        raise Invalid(f"a service answers chats, not {request.surface.format_name}", path="model")
+    service, _, environment = request.model.removeprefix(SERVICE).partition("@")
+    facts.service = service[:_LONGEST_NAME]
+    facts.name = f"{SERVICE}{facts.service}"
     facts.input = msgspec.json.encode(request.variables).decode() if request.variables is not None else ""
-    facts.input = facts.input or request.raw_text("messages")
+    facts.input = facts.input or request.input_text()
+    scopes = _scopes(facts, key, prepared)
+    prepared.check_models(scopes, facts.name)
+    release = _release(facts, prepared, environment)
+    guardrails = prepared.guardrails(facts.project_id, release)
+    facts.mask = release_mask(guardrails) if guardrails is not None else None
+    variables = _variables(release, request)
+    facts.input = msgspec.json.encode(variables).decode()
+    messages = render_messages(prepared.prompt(facts.project_id, release), variables)
+    facts.rendered = messages.decode()
+    asked = request.hub_members() if request.variables is None else request.hub_parameters()
+    shared = asked | {"messages": msgspec.Raw(messages)}
+    return Plan(
+        chain=_chain(facts, prepared, request, release.chain, shared, is_hub=True),
+        resilience=release.resilience or prepared.project(facts.project_id).resilience,
+        scopes=scopes,
+        guardrails=guardrails,
+        cache=release.cache,
+        variables=variables,
+    )
+
+
+def _release(facts: CallFacts, prepared: Prepared, environment: str) -> SnapshotRelease:
     if facts.wishes.pinned_release:
         # A pinned release is no traffic of an environment, unless the caller says so.
         facts.environment, digest = environment, facts.wishes.pinned_release
         facts.arm, facts.arm_probability = "pinned", 1.0
     else:
-        facts.environment = environment or _DEFAULT_ENVIRONMENT
+        facts.environment = environment or DEFAULT_ENVIRONMENT
         digest = _choose_release(facts, prepared)
     release = prepared.snapshot.releases.get(f"{facts.project_id}/{digest}")
     if release is None or release.service != facts.service:
         _refuse_release(facts, digest)
-    facts.release = release.digest
+    facts.release, facts.target_name = release.digest, facts.name
     facts.prompt_name, facts.prompt_version = release.prompt_name, release.prompt_version
-    variables = _variables(release, request)
-    facts.input = msgspec.json.encode(variables).decode()
-    messages = render_messages(prepared.prompt(facts.project_id, release), variables)
-    facts.rendered = messages.decode()
-    shared = request.streamed_members() | {"messages": msgspec.Raw(messages)}
-    return [_release_target(facts, prepared, target, shared) for target in release.targets]
+    return release
 
 
 def _choose_release(facts: CallFacts, prepared: Prepared) -> str:
@@ -107,7 +193,7 @@ def _refuse_release(facts: CallFacts, digest: str) -> NoReturn:
     raise Corrupt(f"service {facts.service!r} routes to the release {digest!r}, which the configuration does not have")
 
 
-def _variables(release: SnapshotRelease, request: ChatRequest) -> Mapping[str, Json]:
+def _variables(release: SnapshotRelease, request: CallRequest) -> Mapping[str, Json]:
     if request.variables is not None:
         return request.variables
     if list(release.variables.values()) == ["string"]:
@@ -117,45 +203,110 @@ def _variables(release: SnapshotRelease, request: ChatRequest) -> Mapping[str, J
     return {}
 
 
-def _release_target(
-    facts: CallFacts, prepared: Prepared, target: SnapshotTarget, shared: Mapping[str, msgspec.Raw]
-) -> Target:
-    try:
-        parameters = target_parameters(target)
-    except msgspec.DecodeError as error:
-        raise Corrupt(f"the parameters of release {facts.release} are not a JSON object: {error}") from None
-    members = {**shared, **{name: raw for name, raw in parameters.items() if name not in _NOT_PARAMETERS}}
-    return _target(facts, prepared, target.upstream, target.model, members, target.price)
-
-
-def _plan_direct(facts: CallFacts, prepared: Prepared, request: ChatRequest) -> Target:
-    facts.name = f"chat {request.model}"
-    facts.input = facts.rendered = request.raw_text("messages")
-    name, slash, model = request.model.partition("/")
-    if not slash or not name or not model:
-        raise NotFound(
-            f"no model {request.model[:200]!r}; name a service as service:NAME or a model as UPSTREAM/MODEL",
-            path="model",
-        )
+def _plan_model(facts: CallFacts, key: SnapshotKey, prepared: Prepared, request: CallRequest) -> Plan:
+    facts.name = f"{request.surface.operation} {request.model[:_LONGEST_NAME]}"
+    facts.input = facts.rendered = request.input_text()
     if facts.wishes.pinned_release:
         raise Invalid("a release is pinned for a service; name it as service:NAME", path="model")
     if request.variables:
         raise Invalid("variables are for a service's prompt; name it as service:NAME", path="zirkel.variables")
+    alias = prepared.snapshot.models.get(f"{facts.project_id}/{request.model}")
+    chain = alias.chain if alias is not None else [_direct(facts, prepared, request)]
+    # Of a direct call only what the configuration knows is a name to count by.
+    is_known = alias is not None or f"{facts.project_id}/{request.model}" in prepared.snapshot.prices
+    facts.target_name = request.model if is_known else ""
+    scopes = _scopes(facts, key, prepared)
+    prepared.check_models(scopes, request.model)
+    own = alias.resilience if alias is not None else None
+    return Plan(
+        chain=_chain(facts, prepared, request, chain, request.streamed_members(), is_hub=False),
+        resilience=own or prepared.project(facts.project_id).resilience,
+        scopes=scopes,
+    )
+
+
+def _direct(facts: CallFacts, prepared: Prepared, request: CallRequest) -> SnapshotLink:
+    name, slash, model = request.model.partition("/")
+    if not slash or not name or not model:
+        raise NotFound(
+            f"no model {request.model[:200]!r}; name a service as service:NAME, a model of the configuration "
+            "(see GET /v1/models), or UPSTREAM/MODEL",
+            path="model",
+        )
     if f"{facts.project_id}/{name}" not in prepared.snapshot.upstreams:
         raise NotFound(f"this project has no upstream {name[:200]!r}", path="model")
-    price = prepared.snapshot.prices.get(f"{facts.project_id}/{request.model}")
-    return _target(facts, prepared, name, model, request.streamed_members(), price)
+    return SnapshotLink([SnapshotTarget(name, model)])
+
+
+def _scopes(facts: CallFacts, key: SnapshotKey, prepared: Prepared) -> tuple[Scope, ...]:
+    """Return whom the call counts against; a key that belongs to a user counts as theirs, whomever the call names."""
+    return prepared.scopes(key, key.user or facts.user_id, facts.service)
+
+
+def _chain(
+    facts: CallFacts,
+    prepared: Prepared,
+    request: CallRequest,
+    links: Sequence[SnapshotLink],
+    members: Members,
+    *,
+    is_hub: bool,
+) -> tuple[Link, ...]:
+    chain = []
+    for number, link in enumerate(links):
+        pool = [_target(facts, prepared, request, number, place, members, is_hub=is_hub) for place in link.pool]
+        chain.append(Link(tuple(pool), link.on))
+    return tuple(chain)
 
 
 def _target(
     facts: CallFacts,
     prepared: Prepared,
-    name: str,
-    model: str,
-    members: Mapping[str, msgspec.Raw],
-    price: ModelPrice | None,
+    request: CallRequest,
+    number: int,
+    place: SnapshotTarget,
+    members: Members,
+    *,
+    is_hub: bool,
 ) -> Target:
-    upstream = prepared.snapshot.upstreams.get(f"{facts.project_id}/{name}")
-    sent = (upstream.model_override if upstream is not None else "") or model
-    whole = {**members, "model": msgspec.Raw(msgspec.json.encode(sent))}
-    return Target(name=name, upstream=upstream, model=sent, members=whole, price=price)
+    upstream = prepared.snapshot.upstreams.get(f"{facts.project_id}/{place.upstream}")
+    format_name = choose_format(prepared, upstream, request.surface, is_hub=is_hub) if upstream is not None else ""
+    if not is_hub and request.surface.is_chat and format_name != request.surface.format_name:
+        members, is_hub = request.hub_members(), True
+    sent = (upstream.model_override if upstream is not None else "") or place.model
+    return Target(
+        link=number,
+        name=place.upstream,
+        upstream=upstream,
+        model=sent,
+        format_name=format_name,
+        members=_with_parameters(members, place, sent),
+        is_hub=is_hub,
+        prices=prepared.prices(facts.project_id, place),
+        weight=place.weight,
+    )
+
+
+def _with_parameters(members: Members, place: SnapshotTarget, sent: str) -> Members:
+    try:
+        parameters = target_parameters(place)
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"the parameters of {place.upstream}/{place.model} are not a JSON object: {error}") from None
+    # Both names of one limit are more than an upstream takes.
+    replaced = _OUTPUT_LIMITS if _OUTPUT_LIMITS & parameters.keys() else frozenset[str]()
+    whole = {name: raw for name, raw in members.items() if name not in replaced}
+    whole |= {name: raw for name, raw in parameters.items() if name not in _NOT_PARAMETERS}
+    return whole | {"model": msgspec.Raw(msgspec.json.encode(sent))}
+
+
+def choose_format(prepared: Prepared, upstream: SnapshotUpstream, surface: Surface, *, is_hub: bool) -> str:
+    """Return the format to call an upstream in: the caller's own if it is spoken there, else one for chats.
+
+    Empty if there is none: what is asked for is not a chat, and not spoken there.
+    """
+    spoken = prepared.formats(upstream)
+    if not is_hub and surface.format_name in spoken:
+        return surface.format_name
+    if not surface.is_chat:
+        return ""
+    return next((name for name in _CHAT_FORMATS if name in spoken), "")

@@ -1,9 +1,12 @@
 """What the gateway needs of the world; ``app/wiring.py`` provides it."""
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from zirkel.gateway.snapshot import Snapshot
+from zirkel.lib.http1 import Timeouts as Timeouts
 
 Unseal = Callable[[str], str]
 """Turns a sealed credential into its text (see ``govern.Vault``)."""
@@ -33,10 +36,67 @@ class SpanSink(Protocol):
         ...
 
 
-class UpstreamBroken(Exception):
-    """An upstream gave no answer, or not all of it."""
+class SharedTransaction(Protocol):
+    """Reads and writes that happen as one."""
 
-    def __init__(self, error_type: str, reason: str, detail: str = "") -> None:
+    def get(self, key: bytes) -> bytes | None:
+        """Return a value, or ``None``."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a value. Keys are 1 to 500 bytes."""
+        ...
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a value; return whether there was one."""
+        ...
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Return the entries whose keys start with ``prefix``, in order of their keys."""
+        ...
+
+
+class SharedState(Protocol):
+    """A small ordered map that all workers of an installation share."""
+
+    def transaction(self) -> AbstractContextManager[SharedTransaction]:
+        """Open a transaction; none other runs anywhere until it ends. An error, or a kill, undoes all of it.
+
+        What was committed survives a kill of any process at once, and a crash of the machine shortly after.
+        """
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a committed value, or ``None``, without waiting for anybody."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An upstream's refusal as the caller may see it."""
+
+    status: int
+    media_type: str
+    body: bytes
+    """As it came, without the credential."""
+    message: str
+    code: str
+
+
+class UpstreamBroken(Exception):
+    """An upstream gave no answer, or not all of it, or refused."""
+
+    def __init__(
+        self,
+        error_type: str,
+        reason: str,
+        detail: str = "",
+        *,
+        kind: Literal["failure", "context_window", "content_filter", "caller"] = "failure",
+        is_retryable: bool = True,
+        retry_after_s: float | None = None,
+        refused: Refused | None = None,
+    ) -> None:
         super().__init__(reason)
         self.error_type = error_type
         """A word to group by: ``connect``, ``timeout``, ``http_503``, ``broken``, …"""
@@ -44,6 +104,14 @@ class UpstreamBroken(Exception):
         """For callers to read: no address, no secret, nothing that the upstream said."""
         self.detail = detail
         """For the record: what the upstream said."""
+        self.kind = kind
+        """Which fallbacks may help; ``caller``: none, the request itself is at fault."""
+        self.is_retryable = is_retryable
+        """The same place may answer if it is asked again."""
+        self.retry_after_s = retry_after_s
+        """When it wants to be asked again."""
+        self.refused = refused
+        """What the caller gets if nothing else answers; ``None`` for what is not a refusal of the request."""
 
 
 class UpstreamAnswer(Protocol):
@@ -57,6 +125,11 @@ class UpstreamAnswer(Protocol):
     @property
     def media_type(self) -> str:
         """The content type without parameters, in lower case."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are found in any case."""
         ...
 
     async def next_chunk(self) -> bytes:
@@ -95,7 +168,9 @@ class UpstreamClient(Protocol):
         """Close all connections."""
         ...
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> UpstreamAnswer:
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
+    ) -> UpstreamAnswer:
         """Send a request and return its answer once the head has arrived.
 
         Raises:

@@ -20,5 +20,7 @@ class GatewaySettings:
     """Longest silence of an upstream, before its first byte and between any two."""
     total_s: float = 600.0
     """Longest duration of one attempt."""
+    kept_answers_bytes: int = 256 << 20
+    """What the answer cache of all workers may hold."""
     drain_s: float = 10.0
     """How long a shutdown waits for background work."""

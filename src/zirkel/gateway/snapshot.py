@@ -3,15 +3,14 @@
 The core writes it as one file; a worker needs nothing else, so it starts and serves while the core is down.
 """
 
-import hashlib
 import hmac
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from zirkel.core import Role
+from zirkel.core import CachePolicy, CaptureMode, FallbackReason, Limits, Principal, Resilience, Role
 
-FORMAT = 1
+FORMAT = 2
 
 
 class SnapshotKey(msgspec.Struct, frozen=True):
@@ -22,6 +21,15 @@ class SnapshotKey(msgspec.Struct, frozen=True):
     label: str
     roles: frozenset[Role]
     expires_ns: int | None = None
+    user: str = ""
+    """Whose key it is; its calls count as this user's, whomever they name."""
+    limits: Limits = Limits()
+    capture: CaptureMode | None = None
+    """``None`` is the project's setting."""
+
+    def principal(self) -> Principal:
+        """Return who the key's bearer is."""
+        return Principal(self.project_id, self.key_id, self.label, self.roles)
 
 
 class SnapshotUpstream(msgspec.Struct, frozen=True):
@@ -32,6 +40,9 @@ class SnapshotUpstream(msgspec.Struct, frozen=True):
     """Up to and including the version, e.g. ``http://127.0.0.1:8081/v1``; without a trailing slash."""
     credential: str = ""
     dialect: str = "openai"
+    """``openai``, ``azure``, ``anthropic``, ``gemini`` or ``bedrock``."""
+    formats: list[str] = []
+    """Wire formats it speaks, if fewer than its dialect."""
     model_override: str = ""
     """If set, sent instead of the model's name, so that one upstream can stand in for another."""
 
@@ -57,19 +68,28 @@ class PriceTier(msgspec.Struct, frozen=True):
 
 
 class ModelPrice(msgspec.Struct, frozen=True):
-    """Prices per disjoint usage bucket; a bucket without a tier has an *unknown* price."""
+    """Prices per disjoint usage bucket from a moment on; a bucket without a tier has an *unknown* price."""
 
     input: list[PriceTier] = []
     cache_read: list[PriceTier] = []
     cache_write: list[PriceTier] = []
+    cache_write_1h: list[PriceTier] = []
+    input_audio: list[PriceTier] = []
+    input_image: list[PriceTier] = []
     output: list[PriceTier] = []
     reasoning: list[PriceTier] = []
+    output_audio: list[PriceTier] = []
+    output_image: list[PriceTier] = []
     digest: str = ""
     """Digest of the price table these come from."""
+    effective_ns: int = 0
+    """From when on they hold."""
+    max_output_tokens: int | None = None
+    """What the model can answer at most, if the table says so: the bound where a caller sets none."""
 
 
 class SnapshotTarget(msgspec.Struct, frozen=True):
-    """One link of a release's chain: the primary model or a fallback."""
+    """One place where a link of a chain is called."""
 
     upstream: str
     model: str
@@ -78,7 +98,37 @@ class SnapshotTarget(msgspec.Struct, frozen=True):
 
     ``model``, ``messages``, ``stream`` and ``stream_options`` in it have no effect: they are not parameters.
     """
-    price: ModelPrice | None = None
+    prices: list[ModelPrice] = []
+    """Newest first; the first one in force at the call's start counts. Empty is *unknown*."""
+    weight: float = 1.0
+    """Its share within its link."""
+
+
+class SnapshotLink(msgspec.Struct, frozen=True):
+    """One link of a chain: the primary model or a fallback, in one or several places."""
+
+    pool: list[SnapshotTarget]
+    on: tuple[FallbackReason, ...] = ("failure",)
+    """When a fallback is used."""
+
+
+class SnapshotModel(msgspec.Struct, frozen=True):
+    """A name that callers may use as ``model``."""
+
+    name: str
+    chain: list[SnapshotLink]
+    resilience: Resilience | None = None
+
+
+class SnapshotProject(msgspec.Struct, frozen=True):
+    """What holds for every call of a project unless something nearer says otherwise."""
+
+    limits: Limits = Limits()
+    capture: CaptureMode = "on"
+    resilience: Resilience = Resilience()
+    users: dict[str, Limits] = {}
+    """By user; ``*`` is each other user's own."""
+    services: dict[str, Limits] = {}
 
 
 class MessageTemplate(msgspec.Struct, frozen=True):
@@ -99,10 +149,14 @@ class SnapshotRelease(msgspec.Struct, frozen=True):
     messages: list[MessageTemplate]
     variables: dict[str, str]
     """Name to type: ``string``, ``number``, ``boolean`` or ``json``."""
-    targets: list[SnapshotTarget]
-    """The primary first, then the fallback chain in order."""
+    chain: list[SnapshotLink]
+    """The primary first, then the fallbacks in order."""
     documents: dict[str, str] = {}
     """Context documents by path, for templates as ``context['policy.md']``."""
+    resilience: Resilience | None = None
+    cache: CachePolicy | None = None
+    guardrails: msgspec.Raw = msgspec.Raw(b"null")
+    """The release's ``core.GuardrailsSpec`` as JSON, or null."""
 
 
 class SnapshotArm(msgspec.Struct, frozen=True):
@@ -139,8 +193,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     """By ``project/service/environment``."""
     releases: dict[str, SnapshotRelease]
     """By ``project/digest``."""
-    prices: dict[str, ModelPrice] = {}
-    """By ``project/upstream/model``: what direct calls (``model: "UPSTREAM/MODEL"``) cost."""
+    prices: dict[str, list[ModelPrice]] = {}
+    """By ``project/upstream/model``, newest first: what direct calls (``model: "UPSTREAM/MODEL"``) cost."""
+    models: dict[str, SnapshotModel] = {}
+    """By ``project/name``."""
+    projects: dict[str, SnapshotProject] = {}
     format: int = FORMAT
 
 
@@ -151,7 +208,7 @@ def hash_key(pepper: bytes, key: str) -> str:
 
     Source: RFC 2104.
     """
-    return hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper, key.encode(), "sha256").hex()
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

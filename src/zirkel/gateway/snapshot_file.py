@@ -1,5 +1,6 @@
 """The snapshot as the core publishes it: one file, replaced whole."""
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -46,7 +47,11 @@ class FileSnapshots:
 
     def _load(self) -> None:
         try:
+            # Many objects are made and none is garbage: the collector would look at all of them, again and again.
+            gc.disable()
             self._snapshot = decode_snapshot(self._path.read_bytes())
         except (OSError, msgspec.DecodeError) as error:
             self.damaged_loads += 1
             _log.warning("snapshot %s could not be read (%s); the last good one stays", self._path, error)
+        finally:
+            gc.enable()

@@ -4,15 +4,15 @@ Source: W3C Trace Context, section 3.2.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from zirkel.core import new_trace_id
 
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(msgspec.Struct, frozen=True):
     """The trace a call is part of, and the caller's span in it (empty for a trace that begins here)."""
 
     trace_id: str

@@ -1,32 +1,30 @@
-"""The upstream client on aiohttp. TCP_NODELAY is what aiohttp sets on every connection."""
+"""The upstream client on our own HTTP/1.1, see ``lib.http1``."""
 
 import asyncio
-import io
 from collections.abc import Mapping
-from types import SimpleNamespace
-
-import aiohttp
 
 from zirkel.gateway.ports import UpstreamBroken
-from zirkel.gateway.settings import GatewaySettings
-
-_COPY_IN_ONE_GO_BYTES = 1 << 20
-_IDLE_CONNECTION_S = 30.0
+from zirkel.lib.http1 import Answer, HttpClient, HttpFailure, MalformedRequest, NoConnection, TimedOut, Timeouts
 
 
-class AiohttpAnswer:
-    """An ``UpstreamAnswer`` of aiohttp."""
+class HttpAnswer:
+    """An ``UpstreamAnswer``."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.media_type = response.content_type
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+
+    @property
+    def media_type(self) -> str:
+        """The content type without parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def next_chunk(self) -> bytes:
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(error) from error
+            return await self._answer.next_chunk()
+        except HttpFailure as failure:
+            raise _broken(failure) from failure
 
     async def read(self, max_bytes: int) -> bytes:
         chunks: list[bytes] = []
@@ -37,7 +35,6 @@ class AiohttpAnswer:
                 self.close()
                 raise UpstreamBroken("too_large", f"answer is longer than {max_bytes} bytes")
             chunks.append(chunk)
-        self._response.release()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def finish(self, *, wait_s: float) -> None:
@@ -47,77 +44,45 @@ class AiohttpAnswer:
                     pass
         except (UpstreamBroken, TimeoutError):
             self.close()
-        else:
-            self._response.release()
 
     def close(self) -> None:
-        self._response.close()
+        self._answer.close()
 
 
-class AiohttpUpstream:
-    """An ``UpstreamClient`` with a pool of kept-alive connections.
+class HttpUpstream:
+    """An ``UpstreamClient`` with kept-alive connections. Follows no redirect, which would carry the credential away."""
 
-    No redirect is followed: it would carry the credential to another place.
-    """
-
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._timeout = aiohttp.ClientTimeout(
-            total=settings.total_s, sock_connect=settings.connect_s, sock_read=settings.first_byte_s
-        )
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self) -> None:
+        self._client: HttpClient | None = None
 
     async def open(self) -> None:
-        reuse = aiohttp.TraceConfig()
-        reuse.on_connection_reuseconn.append(_note_reuse)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=_IDLE_CONNECTION_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-            skip_auto_headers=("User-Agent",),
-            trace_configs=[reuse],
-        )
+        self._client = HttpClient()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> AiohttpAnswer:
-        seen = SimpleNamespace(is_reused=False)
-        try:
-            try:
-                return await self._send(url, headers, body, seen)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A kept-alive connection may be closed by the server just as we write to it. Nothing was answered,
-                # so one try on another connection is due. Source: RFC 9112, section 9.3.1.
-                if not seen.is_reused:
-                    raise
-                return await self._send(url, headers, body, seen)
-        except (ValueError, aiohttp.NonHttpUrlClientError) as error:
-            # The error may quote the address or the credential, so its text goes nowhere.
-            raise UpstreamBroken("malformed", "its address or credential is malformed") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(error) from error
-
-    async def _send(self, url: str, headers: Mapping[str, str], body: bytes, seen: SimpleNamespace) -> AiohttpAnswer:
-        if self._session is None:
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeouts: Timeouts
+    ) -> HttpAnswer:
+        if self._client is None:
             raise UpstreamBroken("closed", "gateway is not open")
-        data = body if len(body) <= _COPY_IN_ONE_GO_BYTES else io.BytesIO(body)
-        response = await self._session.post(
-            url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=seen
-        )
-        return AiohttpAnswer(response)
+        try:
+            return HttpAnswer(await self._client.request(method, url, headers, body, timeouts))
+        except HttpFailure as failure:
+            raise _broken(failure) from failure
 
 
-async def _note_reuse(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.is_reused = True
-
-
-def _broken(error: Exception) -> UpstreamBroken:
-    if isinstance(error, TimeoutError):
-        return UpstreamBroken("timeout", "timed out")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return UpstreamBroken("connect", "connection failed")
-    return UpstreamBroken("broken", "connection broke")
+def _broken(failure: HttpFailure) -> UpstreamBroken:
+    match failure:
+        case NoConnection():
+            return UpstreamBroken("connect", str(failure))
+        case TimedOut(is_total=True):
+            return UpstreamBroken("timeout_total", "timed out: the call's time was up", is_retryable=False)
+        case TimedOut():
+            return UpstreamBroken("timeout", "timed out")
+        case MalformedRequest():
+            return UpstreamBroken("malformed", "its address or credential is malformed", is_retryable=False)
+        case _:
+            return UpstreamBroken("broken", "connection broke")

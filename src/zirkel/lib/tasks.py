@@ -19,6 +19,11 @@ class OwnedTasks:
         self.failures = 0
         """Tasks that ended with an error, each logged."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no task can be started any more."""
+        return self._is_closed
+
     def __len__(self) -> int:
         return len(self._running)
 

@@ -3,9 +3,13 @@
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 
 from zirkel.core import Held
+
+_LOCK_TRIES = 5
+_LOCK_PAUSE_S = 0.01
 
 
 def sync_folder(folder: Path) -> None:
@@ -39,9 +43,28 @@ def lock_file(path: Path) -> int:
         Held: If another process, or another object of this one, holds it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # ``is_locked`` of another process holds it for a moment.
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise Held(f"{path.parent} is in use by another process; stop that one first")
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock of ``path``."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
+        return True
+    finally:
         os.close(descriptor)
-        raise Held(f"{path.parent} is in use by another process; stop that one first") from None
-    return descriptor
+    return False

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zirkel.core import Conflict, Invalid, Overloaded, TooLarge
-from zirkel.store.durable import lock_file, sync_folder, write_file
+from zirkel.store.durable import is_locked, lock_file, sync_folder, write_file
 from zirkel.store.segments import (
     CHECKPOINT,
     HEADER,
@@ -243,6 +243,11 @@ class SpoolWriter:
             for segment in segments:
                 if segment is not self._current and not segment.is_dirty:
                     segment.close()
+
+
+def writer_is_alive(root: Path, writer: str) -> bool:
+    """Return whether a process writes the folder of ``writer`` now."""
+    return is_locked(root / writer / "writer.lock")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,22 @@ from zirkel.core import (
     PricesSpec,
     ServiceSpec,
     VariableType,
-    canonical_json,
 )
+from zirkel.core.gateway_check import PRICE_BUCKETS
+from zirkel.core.guardrails import GuardrailsSpec
+from zirkel.version.guardrails import check_guardrails
+from zirkel.version.service_check import check_service
 
 T = TypeVar("T")
 
 LOCK_FILE = "zirkel.lock"
 DATASET_FILE = "datasets/golden.jsonl"
 EXAMPLES_FILE = "context/examples.jsonl"
-KNOWN_TOML = frozenset({"service.toml", "chat.toml", "evaluators.toml", "gate.toml", "prices.toml"})
+GUARDRAILS_FILE = "guardrails.toml"
+KNOWN_TOML = frozenset({"service.toml", "chat.toml", "evaluators.toml", "gate.toml", "prices.toml", GUARDRAILS_FILE})
 MAX_FILE_BYTES = 64 * 1024 * 1024
 _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,12}(\.\d{1,18})?", re.ASCII)
-_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class ServiceDefinition:
     evaluators: EvaluatorsSpec
     gate: GatePolicy
     prices: PricesSpec | None
+    guardrails: GuardrailsSpec | None
 
 
 def read_service(folder: Path) -> ServiceFiles:
@@ -118,7 +122,7 @@ def select_files(contents: Mapping[str, bytes]) -> ServiceFiles:
     missing = prompts - set(contents)
     if missing:
         raise Invalid(f"service.toml names the prompt {min(missing)!r}, which does not exist", path=min(missing))
-    single = prompts | {"service.toml", "evaluators.toml", "gate.toml", "prices.toml", DATASET_FILE}
+    single = prompts | {"service.toml", "evaluators.toml", "gate.toml", "prices.toml", GUARDRAILS_FILE, DATASET_FILE}
     chosen = {path: data for path, data in contents.items() if path in single or path.startswith("context/")}
     return ServiceFiles(dict(sorted(chosen.items())))
 
@@ -136,7 +140,7 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     gate = parse_toml(files, "gate.toml", GatePolicy)
     names = [evaluator.name for evaluator in evaluators.evaluator]
     _require_unique(names, "evaluators.toml", "evaluator name")
-    _check_service(service)
+    check_service(service)
     _check_gate(gate, names)
     dataset = parse_dataset(files.text(DATASET_FILE), DATASET_FILE)
     prompts = {path: parse_prompt(files, path) for path in sorted(paths)}
@@ -155,6 +159,7 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
         evaluators=evaluators,
         gate=gate,
         prices=_parse_prices(files),
+        guardrails=parse_guardrails(files),
     )
 
 
@@ -178,28 +183,24 @@ def _parse_prices(files: ServiceFiles) -> PricesSpec | None:
             raise Invalid(f"{where} is not of the form UPSTREAM/MODEL", path="prices.toml")
         if not _DATE.fullmatch(price.effective):
             raise Invalid(f"{where}: effective {price.effective!r} is not YYYY-MM-DD", path="prices.toml")
-        for bucket in ("input", "cache_read", "cache_write", "output", "reasoning"):
+        for bucket in PRICE_BUCKETS:
             value = getattr(price, bucket)
             if value is not None and not _DECIMAL.fullmatch(value):
                 raise Invalid(f"{where}: {bucket} {value!r} is not a decimal of at least 0", path="prices.toml")
     return prices
 
 
-def _check_service(service: ServiceSpec) -> None:
-    if not _SERVICE_NAME.fullmatch(service.name):
-        raise Invalid(
-            f"service.toml: name {service.name[:200]!r} must be up to 128 letters, digits and '.', '_' or '-'",
-            path="service.toml",
-        )
-    own = service.baseline.model if service.baseline else None
-    for model in [service.model, *service.fallback, *([own] if own else [])]:
-        upstream, _, name = model.name.partition("/")
-        if not upstream or not name:
-            raise Invalid(f"service.toml: model {model.name!r} is not of the form UPSTREAM/MODEL", path="service.toml")
-        try:
-            canonical_json(msgspec.to_builtins(model))
-        except ValueError as error:
-            raise Invalid(f"service.toml: parameters of {model.name!r}: {error}", path="service.toml") from error
+def parse_guardrails(files: ServiceFiles) -> GuardrailsSpec | None:
+    """Return the checks before and after the model, ``None`` if there is no such file.
+
+    Raises:
+        Invalid: With the field that is wrong.
+    """
+    if GUARDRAILS_FILE not in files.contents:
+        return None
+    spec = parse_toml(files, GUARDRAILS_FILE, GuardrailsSpec)
+    check_guardrails(spec, GUARDRAILS_FILE)
+    return spec
 
 
 def _check_gate(gate: GatePolicy, evaluators: list[str]) -> None:

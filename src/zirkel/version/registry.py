@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from zirkel.core import (
+    CachePolicy,
     Clock,
     Conflict,
     DatasetItem,
@@ -18,6 +19,7 @@ from zirkel.core import (
     Principal,
     ReleaseBundle,
     ReleaseRecord,
+    Resilience,
     Role,
     ServiceRecord,
     UnitKind,
@@ -29,6 +31,7 @@ from zirkel.version.files import (
     ServiceFiles,
     parse_dataset,
     parse_examples,
+    parse_guardrails,
     parse_prompt,
     parse_service,
     parse_toml,
@@ -226,18 +229,23 @@ class Registry:
             gate=parse_toml(files, "gate.toml", GatePolicy),
             prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in paths else None,
             artefacts=dict(digests),
+            resilience=model.resilience,
+            cache=model.cache,
+            guardrails=parse_guardrails(files),
         )
 
 
 def _inherit(link: ModelSpec, primary: ModelSpec) -> ModelSpec:
     """Return a fallback with the primary's parameters where it names none of its own."""
-    return ModelSpec(name=link.name, parameters={**primary.parameters, **link.parameters})
+    return msgspec.structs.replace(link, parameters={**primary.parameters, **link.parameters})
 
 
 class _ModelContent(msgspec.Struct, frozen=True):
     unit: UnitKind
     model: ModelSpec
     fallback: list[ModelSpec]
+    resilience: Resilience | None = None
+    cache: CachePolicy | None = None
 
 
 def _add_artefacts(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from zirkel.core import Json, ServiceSpec, canonical_json, digest, sha256_hex
-from zirkel.version.files import DATASET_FILE, ServiceDefinition, ServiceFiles
+from zirkel.core import Json, ModelSpec, ServiceSpec, canonical_json, digest, sha256_hex
+from zirkel.version.files import DATASET_FILE, GUARDRAILS_FILE, ServiceDefinition, ServiceFiles
 
 MANIFEST_FORMAT = 1
 
@@ -16,7 +16,7 @@ class Artefact:
     """A content-addressed part of a release."""
 
     kind: str
-    """``prompt``, ``model``, ``context``, ``dataset``, ``evaluators``, ``gate`` or ``prices``."""
+    """``prompt``, ``model``, ``context``, ``dataset``, ``evaluators``, ``gate``, ``prices`` or ``guardrails``."""
     name: str
     content: Json
     """What the digest is taken of; files appear by path and SHA-256."""
@@ -48,7 +48,7 @@ class Release:
         return digest(self.manifest)
 
     def artefact(self, kind: str) -> Artefact:
-        """Return the artefact of a kind; each release has exactly one of each."""
+        """Return the artefact of a kind; each release has exactly one of each, and guardrails or none."""
         return next(artefact for artefact in self.artefacts if artefact.kind == kind)
 
 
@@ -70,20 +70,41 @@ def _build(
     hashes = file_hashes(files)
     context = {path: sha for path, sha in hashes.items() if path.startswith("context/")}
     prices: Json = {"prices.toml": hashes["prices.toml"]} if definition.prices else {"table": "genai-prices"}
-    model: Json = {"unit": spec.unit, "model": _plain(spec.model), "fallback": [_plain(link) for link in spec.fallback]}
     return Release(
         service=name,
         variant=variant,
         artefacts=(
             Artefact("prompt", name, {prompt_path: hashes[prompt_path]}),
-            Artefact("model", name, model),
+            Artefact("model", name, _model_content(spec)),
             Artefact("context", name, context),
             Artefact("dataset", name, {DATASET_FILE: hashes[DATASET_FILE]}),
             Artefact("evaluators", name, {"evaluators.toml": hashes["evaluators.toml"]}),
             Artefact("gate", name, {"gate.toml": hashes["gate.toml"]}),
             Artefact("prices", name, prices),
+            *_guardrails(name, hashes),
         ),
     )
+
+
+def _guardrails(name: str, hashes: Mapping[str, str]) -> tuple[Artefact, ...]:
+    # Not an empty one for none: a release without guardrails keeps the digest it has always had.
+    if GUARDRAILS_FILE not in hashes:
+        return ()
+    return (Artefact("guardrails", name, {GUARDRAILS_FILE: hashes[GUARDRAILS_FILE]}),)
+
+
+def _model_content(spec: ServiceSpec) -> Json:
+    content: dict[str, Json] = {
+        "unit": spec.unit,
+        "model": _plain_model(spec.model),
+        "fallback": [_plain_model(link) for link in spec.fallback],
+    }
+    # As above: what is not set is not in the digest.
+    if spec.resilience is not None:
+        content["resilience"] = _plain(spec.resilience)
+    if spec.cache is not None:
+        content["cache"] = _plain(spec.cache)
+    return content
 
 
 def file_hashes(files: ServiceFiles) -> dict[str, str]:
@@ -98,6 +119,11 @@ def artefact_files(artefact: Artefact) -> Mapping[str, str]:
     return {path: str(sha) for path, sha in artefact.content.items() if path != "table"}
 
 
-def _plain(value: msgspec.Struct) -> Json:
-    plain: Json = msgspec.json.decode(canonical_json(msgspec.to_builtins(value)))
+def _plain_model(model: ModelSpec) -> Json:
+    # A field at its default is left out, but for these two, which were in the first format's digests.
+    return {"name": model.name, "parameters": {}, **_plain(model)}
+
+
+def _plain(value: msgspec.Struct) -> dict[str, Json]:
+    plain: dict[str, Json] = msgspec.json.decode(canonical_json(msgspec.to_builtins(value)))
     return plain

@@ -12,12 +12,15 @@ import pytest
 from google.rpc.status_pb2 import Status as RpcStatus  # type: ignore[import-untyped]
 from starlette.testclient import TestClient
 
+from tests.unit.govern.limits_world import MemoryCounters, MemoryRecords
 from zirkel.api import Services, create_api
 from zirkel.core import Json, ManualClock, Overloaded, Role, Span, decode_pack, decode_spans
 from zirkel.evaluate import Evaluation
 from zirkel.gateway import hash_key
 from zirkel.govern import SYSTEM, Access, Evidence, Vault
-from zirkel.observe import MAX_BODY_BYTES, Intake, Status, Traces
+from zirkel.govern.gateway_config import GatewayConfiguration
+from zirkel.govern.limits_view import LimitsOverview
+from zirkel.observe import MAX_BODY_BYTES, Intake, PriceShelf, PriceTables, Status, Traces
 from zirkel.observe.ports import ArmUsage, Measure
 from zirkel.observe.traces import TraceSummary
 from zirkel.ship import Shipping
@@ -164,6 +167,9 @@ def api(tmp_path: Path) -> Iterator[Api]:
         traces=Traces(telemetry),
         intake=Intake(telemetry),
         evidence=Evidence(metadata, vault, clock),
+        gateway=GatewayConfiguration(metadata, rest, vault, clock),
+        prices=PriceTables(metadata, rest, PriceShelf(), clock),
+        limits=LimitsOverview(metadata, MemoryRecords(), MemoryCounters(), clock),
         health=rest,
     )
     with TestClient(create_api(services), raise_server_exceptions=False, follow_redirects=False) as http:
@@ -246,6 +252,16 @@ def test_a_method_that_is_not_there_is_405_and_names_the_ones_that_are(api: Api)
         ("/api/v1/keys", {"label": "k", "roles": [], "expires_ns": 1}, "roles"),
         ("/api/v1/keys", {"label": "k", "roles": ["read"], "expires_ns": 2**63}, "expires_ns"),
         ("/api/v1/keys", {"label": "k", "roles": ["read"], "colour": "red"}, "colour"),
+        (
+            "/api/v1/keys",
+            {"label": "k", "roles": ["call"], "policy": {"limits": {"budget": [{"window": "day", "hard_usd": "-1"}]}}},
+            "policy.limits.budget[0].hard_usd",
+        ),
+        ("/api/v1/keys", {"label": "k", "roles": ["call"], "policy": {"colour": "red"}}, "policy.colour"),
+        ("/api/v1/keys/k1/rotate", {}, "overlap_s"),
+        ("/api/v1/keys/k1/rotate", {"overlap_s": -1}, "overlap_s"),
+        ("/api/v1/keys/k1/rotate", {"overlap_s": "60"}, "overlap_s"),
+        ("/api/v1/projects", {"name": "?!"}, "name"),
         ("/api/v1/people", {"email": "ann", "password": "long enough, yes", "roles": []}, "email"),
         ("/api/v1/services/push", {"files": {"a": "not base64!"}}, "files"),
         ("/api/v1/services/push", {"files": {"a": 1}}, "files.a"),

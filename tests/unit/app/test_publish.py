@@ -148,8 +148,9 @@ def test_a_release_brings_its_chain_variables_and_documents(house: Installation)
     candidate, _ = house.push()
     house.ship(candidate)
     release = house.snapshot().releases[f"{DEFAULT_PROJECT}/{candidate}"]
-    assert [(t.upstream, t.model) for t in release.targets] == [("local", "small"), ("openai", "gpt-4o")]
-    assert bytes(release.targets[0].parameters) == b'{"temperature":0.5}'
+    places = [(target.upstream, target.model) for link in release.chain for target in link.pool]
+    assert places == [("local", "small"), ("openai", "gpt-4o")]
+    assert bytes(release.chain[0].pool[0].parameters) == b'{"temperature":0.5}'
     assert release.variables == {"review": "string"}
     assert release.documents == {"policy.md": "Be kind."}
     assert (release.digest, release.service, release.prompt_name) == (candidate, "triage", "triage")
@@ -232,21 +233,23 @@ def test_an_upstream_has_a_credential_that_the_vault_opens(house: Installation) 
     assert house.vault.unseal(found.credential) == "sk-1"
 
 
-def test_a_model_without_a_known_price_has_none(house: Installation) -> None:
+def test_what_a_chain_names_has_a_price_of_the_project_unless_it_is_unknown(house: Installation) -> None:
     candidate, _ = house.push()
     house.ship(candidate)
-    own, common = house.snapshot().releases[f"{DEFAULT_PROJECT}/{candidate}"].targets
-    assert own.price is None
-    assert common.price is not None
-    assert common.price.input
-    assert price_usage(own.price, Usage(input_tokens=1, output_tokens=1)) is None
+    found = house.snapshot()
+    targets = [link.pool[0] for link in found.releases[f"{DEFAULT_PROJECT}/{candidate}"].chain]
+    assert [target.prices for target in targets] == [[], []]
+    assert found.prices[f"{DEFAULT_PROJECT}/openai/gpt-4o"][0].input
+    assert f"{DEFAULT_PROJECT}/local/small" not in found.prices
 
 
-def test_the_services_own_prices_come_before_the_common_ones(house: Installation) -> None:
+def test_the_services_own_prices_go_with_its_targets(house: Installation) -> None:
     table = b'[[price]]\nmodel = "openai/gpt-4o"\neffective = "2020-01-01"\ninput = "1"\noutput = "2"\n'
     candidate, _ = house.push({"prices.toml": table})
     house.ship(candidate)
-    price = house.snapshot().releases[f"{DEFAULT_PROJECT}/{candidate}"].targets[1].price
+    links = house.snapshot().releases[f"{DEFAULT_PROJECT}/{candidate}"].chain
+    assert links[0].pool[0].prices == []
+    (price,) = links[1].pool[0].prices
     assert price_usage(price, Usage(input_tokens=10**6, output_tokens=10**6)) == Decimal(3)
 
 

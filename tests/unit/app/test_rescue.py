@@ -36,6 +36,11 @@ def test_a_rescue_key_is_an_admin_key_that_the_gateway_knows_and_the_ledger_name
     assert hashed in decode_snapshot(config.snapshot_path.read_bytes()).keys
 
 
+def test_a_rescue_key_for_a_project_that_does_not_exist_is_refused(config: Config) -> None:
+    with pytest.raises(NotFound, match="there are: default"):
+        make_admin_key(config, "shop")
+
+
 def test_a_folder_without_an_installation_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="holds no installation"):
         make_admin_key(Config(data_dir=tmp_path / "nothing"))

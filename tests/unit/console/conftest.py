@@ -15,11 +15,14 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.unit.govern.limits_world import MemoryCounters, MemoryRecords
 from zirkel.console import mount_console
 from zirkel.core import Json, ManualClock, Principal, Span, SpanKind, Usage
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, Vault
-from zirkel.observe import Status, Traces
+from zirkel.govern.gateway_config import GatewayConfiguration
+from zirkel.govern.limits_view import LimitsOverview
+from zirkel.observe import PriceShelf, PriceTables, Status, Traces
 from zirkel.ship import ShipOrder, Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
@@ -132,6 +135,9 @@ class ConsoleRooms:
     status: Status
     traces: Traces
     evidence: Evidence
+    gateway: GatewayConfiguration
+    prices: PriceTables
+    limits: LimitsOverview
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,7 @@ class House:
     app: FastAPI
     admin: Principal
     admin_key: str
+    counters: MemoryCounters
 
     def browser(self, base_url: str = "http://testserver") -> Browser:
         return Browser(TestClient(self.app, base_url=base_url, follow_redirects=False))
@@ -265,13 +272,23 @@ def build_house(folder: Path) -> Iterator[House]:
     access = Access(metadata, NoGateway(), vault, partial(hash_key, b"pepper"), clock)
     telemetry = Telemetry(clock)
     status = Status(metadata, telemetry, telemetry, clock)
-    rooms = ConsoleRooms(access, registry, status, Traces(telemetry), Evidence(metadata, vault, clock))
+    counters = MemoryCounters()
+    rooms = ConsoleRooms(
+        access,
+        registry,
+        status,
+        Traces(telemetry),
+        Evidence(metadata, vault, clock),
+        GatewayConfiguration(metadata, NoGateway(), vault, clock),
+        PriceTables(metadata, NoGateway(), PriceShelf(), clock),
+        LimitsOverview(metadata, MemoryRecords(), counters, clock),
+    )
     first = access.bootstrap()
     assert first is not None
     app = FastAPI()
     mount_console(app, rooms, vault.subkey("console session"), clock)
     shipping = Shipping(metadata, registry, NoGateway(), clock)
-    yield House(rooms, shipping, telemetry, clock, app, access.authenticate(first.text), first.text)
+    yield House(rooms, shipping, telemetry, clock, app, access.authenticate(first.text), first.text, counters)
     metadata.close()
 
 

@@ -5,9 +5,11 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
 from typing import cast
 
 import msgspec
@@ -15,9 +17,11 @@ import pytest
 import uvicorn
 from aiohttp import web
 
-from zirkel.core import Json, Overloaded, Role, Span, SpanKind, SystemClock, decode_spans
+from tests.unit.gateway.provider_stubs import ProviderStub
+from zirkel.core import Json, Overloaded, Resilience, Role, Span, SpanKind, SystemClock, TooLarge, decode_spans
 from zirkel.gateway import (
     Gateway,
+    GatewayPorts,
     GatewaySettings,
     MessageTemplate,
     ModelPrice,
@@ -25,6 +29,8 @@ from zirkel.gateway import (
     Snapshot,
     SnapshotArm,
     SnapshotKey,
+    SnapshotLink,
+    SnapshotProject,
     SnapshotRelease,
     SnapshotRoute,
     SnapshotTarget,
@@ -32,6 +38,7 @@ from zirkel.gateway import (
     create_gateway,
     hash_key,
 )
+from zirkel.store.shared import LmdbState
 
 PEPPER = b"pepper"
 CREDENTIAL = "sk-upstream-secret-0123456789"
@@ -48,7 +55,10 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 12},
     "completion_tokens_details": {"reasoning_tokens": 5},
 }
+WITHOUT_RETRIES = SnapshotProject(resilience=Resilience(retries=0))
 WORDS = ("Hel", "lo ", "wörld")
+Handler = Callable[[web.Request, dict[str, Json]], Awaitable[web.StreamResponse | None]]
+"""A test's own way to answer; ``None`` leaves it to the stub."""
 
 
 @dataclass
@@ -64,6 +74,10 @@ class StubUpstream:
     is_waiting: threading.Event = field(default_factory=threading.Event)
     """A ``gated`` answer has come to its gate."""
     may_go_on: threading.Event = field(default_factory=threading.Event)
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    """By the model's name."""
+    providers: ProviderStub = field(default_factory=lambda: ProviderStub(CREDENTIAL))
+    """Answers everything but chats."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -77,6 +91,10 @@ class StubUpstream:
 
     async def _answer(self, request: web.Request, body: dict[str, Json]) -> web.StreamResponse:
         model = cast(str, body["model"])
+        if model in self.handlers:
+            own = await self.handlers[model](request, body)
+            if own is not None:
+                return own
         if model.startswith("http-"):
             return web.json_response({"error": {"message": f"no {CREDENTIAL}"}}, status=int(model[5:9]))
         if model == "garbage":
@@ -135,6 +153,7 @@ class StubUpstream:
     async def _serve(self, is_up: threading.Event, stop: threading.Event) -> None:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self.answer)
+        app.router.add_route("*", "/{path:.*}", self.providers.answer)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -150,12 +169,23 @@ async def _wait(event: threading.Event) -> None:
         await asyncio.sleep(0.005)
 
 
+class QuickServer(uvicorn.Server):
+    """Notices at once that it is to end, not a tenth of a second later."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 (uvicorn has a flag, set by another thread)
+            await asyncio.sleep(0.005)
+
+
 @dataclass
 class ListSink:
     """Keeps what is appended. Waits in ``append`` while ``may_write`` is clear; raises if ``is_full``."""
 
     payloads: list[bytes] = field(default_factory=list)
     is_full: bool = False
+    error: Exception | None = None
+    largest_bytes: int = 1 << 30
     is_asked: threading.Event = field(default_factory=threading.Event)
     may_write: threading.Event = field(default_factory=threading.Event)
 
@@ -164,6 +194,10 @@ class ListSink:
         self.may_write.wait(10)
         if self.is_full:
             raise OSError("disk full")
+        if self.error is not None:
+            raise self.error
+        if len(payload) > self.largest_bytes:
+            raise TooLarge("the record is too long")
         self.payloads.append(payload)
 
     def calls(self) -> list[list[Span]]:
@@ -182,6 +216,16 @@ class BoxedSnapshot:
         if self.is_missing:
             raise Overloaded("no configuration yet")
         return self.snapshot
+
+
+@dataclass
+class ShiftedClock:
+    """The machine's clock, and what tests add to it."""
+
+    ahead_ns: int = 0
+
+    def now_ns(self) -> int:
+        return SystemClock().now_ns() + self.ahead_ns
 
 
 @dataclass(frozen=True)
@@ -204,11 +248,11 @@ class Reply:
     def text(self) -> str:
         """The content of a stream."""
         chunks = [json.loads(event) for event in self.events if event.startswith(b'{"model"')]
-        return "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks)
+        return "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
 
 
 def target(model: str = "good", upstream: str = "stub", parameters: bytes = b"{}") -> SnapshotTarget:
-    return SnapshotTarget(upstream=upstream, model=model, parameters=msgspec.Raw(parameters), price=PRICE)
+    return SnapshotTarget(upstream=upstream, model=model, parameters=msgspec.Raw(parameters), prices=[PRICE])
 
 
 def release(name: str, targets: Sequence[SnapshotTarget], **fields: dict[str, str]) -> SnapshotRelease:
@@ -222,7 +266,7 @@ def release(name: str, targets: Sequence[SnapshotTarget], **fields: dict[str, st
             MessageTemplate("user", "Sort this: {{ ticket }}"),
         ],
         variables=fields.get("variables", {"ticket": "string"}),
-        targets=list(targets),
+        chain=[SnapshotLink([place]) for place in targets],
     )
 
 
@@ -236,12 +280,20 @@ class Stage:
     sink: ListSink
     source: BoxedSnapshot
     server: uvicorn.Server
+    clock: ShiftedClock
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def configure(self, *targets: SnapshotTarget, weight: float = 0.0, unit: str = "user") -> None:
+    def configure(
+        self,
+        *targets: SnapshotTarget,
+        weight: float = 0.0,
+        unit: str = "user",
+        project: SnapshotProject = WITHOUT_RETRIES,
+        **changes: object,
+    ) -> None:
         """Serve the service ``triage`` by a release of these targets; the candidate's share is ``weight``."""
         good = list(targets) or [target()]
         arms = [SnapshotArm("stable", "a" * 64, 1 - weight), SnapshotArm("candidate", "b" * 64, weight)]
@@ -250,7 +302,8 @@ class Stage:
             version=self.source.snapshot.version + 1,
             published_ns=1_700_000_000_000_000_000,
             keys={hash_key(PEPPER, f"{key.label}-key"): key for key in _keys()},
-            upstreams={
+            upstreams=_other_upstreams(self.upstream.port)
+            | {
                 "p1/stub": SnapshotUpstream("stub", f"http://127.0.0.1:{self.upstream.port}/v1", "sealed"),
                 "p1/dead": SnapshotUpstream("dead", f"http://127.0.0.1:{_closed_port()}/v1", "sealed"),
                 "p1/stand-in": SnapshotUpstream(
@@ -259,8 +312,13 @@ class Stage:
             },
             routes={"p1/triage/production": route, "p2/secret/production": route},
             releases={f"p1/{name * 64}": release(name, good) for name in "ab"},
-            prices={"p1/stub/good": PRICE},
+            prices={
+                f"p1/{name}/good": [PRICE]
+                for name in ("stub", "anthropic", "uncounted", "gemini", "bedrock", "chat-only")
+            },
+            projects={"p1": project},
         )
+        self.source.snapshot = msgspec.structs.replace(self.source.snapshot, **changes)
 
     def ask(self, body: Json | bytes, *, key: str = "call-key", **headers: str) -> Reply:
         """Post a chat completion. Header names are given with underscores."""
@@ -307,6 +365,19 @@ class Stage:
         return calls[0]
 
 
+def _other_upstreams(port: int) -> dict[str, SnapshotUpstream]:
+    """Return upstreams of every other dialect, and one that speaks chats only."""
+    base = f"http://127.0.0.1:{port}"
+    found = [
+        SnapshotUpstream("anthropic", f"{base}/anthropic", "sealed", "anthropic"),
+        SnapshotUpstream("uncounted", f"{base}/anthropic", "sealed", "anthropic", ["messages"]),
+        SnapshotUpstream("gemini", f"{base}/gemini/v1beta", "sealed", "gemini"),
+        SnapshotUpstream("bedrock", f"{base}/bedrock?region=eu-central-1", "aws", "bedrock"),
+        SnapshotUpstream("chat-only", f"{base}/v1", "sealed", formats=["chat"]),
+    ]
+    return {f"p1/{upstream.name}": upstream for upstream in found}
+
+
 def _keys() -> list[SnapshotKey]:
     return [
         SnapshotKey("k-call", "p1", "call", frozenset({Role.CALL})),
@@ -323,7 +394,7 @@ def _closed_port() -> int:
 
 
 def _unseal(sealed: str) -> str:
-    return {"sealed": CREDENTIAL, "malformed": f"{CREDENTIAL}\n"}[sealed]
+    return {"sealed": CREDENTIAL, "aws": f"AKIAEXAMPLE:{CREDENTIAL}", "malformed": f"{CREDENTIAL}\n"}[sealed]
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
@@ -337,7 +408,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+def stage(tmp_path: Path) -> Iterator[Stage]:
     """A gateway with the service ``triage`` and short timeouts."""
     with ExitStack() as stack:
         upstream = StubUpstream()
@@ -351,11 +422,26 @@ def stage() -> Iterator[Stage]:
         sink.may_write.set()
         source = BoxedSnapshot(Snapshot(0, 0, {}, {}, {}, {}))
         settings = GatewaySettings(pepper=PEPPER, max_body_bytes=4 << 20, first_byte_s=0.5, connect_s=2, worker="w1")
-        gateway = create_gateway(settings, source, sink, _unseal, SystemClock())
+        limits, answers = LmdbState(tmp_path / "limits"), LmdbState(tmp_path / "answers")
+        stack.callback(limits.close)
+        stack.callback(answers.close)
+        clock = ShiftedClock()
+        ports = GatewayPorts(
+            snapshots=source,
+            sink=sink,
+            unseal=_unseal,
+            clock=clock,
+            limits=limits,
+            answers=answers,
+            is_alive=lambda _worker: False,
+            metrics_folder=tmp_path / "metrics",
+            random=Random(7),
+        )
+        gateway = create_gateway(settings, ports)
         config = uvicorn.Config(
             gateway, loop="uvloop", http="httptools", lifespan="on", log_level="critical", access_log=False
         )
-        server = uvicorn.Server(config)
+        server = QuickServer(config)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         runner = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         runner.start()
@@ -363,6 +449,7 @@ def stage() -> Iterator[Stage]:
         stack.callback(setattr, server, "should_exit", True)
         stack.callback(upstream.may_go_on.set)
         wait_until(lambda: server.started)
-        stage = Stage(gateway, cast(tuple[str, int], listener.getsockname())[1], upstream, sink, source, server)
+        port = cast(tuple[str, int], listener.getsockname())[1]
+        stage = Stage(gateway, port, upstream, sink, source, server, clock)
         stage.configure()
         yield stage

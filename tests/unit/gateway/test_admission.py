@@ -53,7 +53,7 @@ def test_health_needs_no_key_and_tells_no_secret(stage: "Stage") -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/v1/embeddings"), ("GET", "/v1/models/x")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/v1/audio/speech"), ("GET", "/v1/models/x")])
 def test_another_path_is_a_404(stage: "Stage", method: str, path: str) -> None:
     reply = stage.send(method, path)
 

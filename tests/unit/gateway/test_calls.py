@@ -82,10 +82,13 @@ def test_a_model_without_a_price_has_an_unknown_cost(stage: "Stage") -> None:
     assert stage.only_call()[1].cost_usd is None
 
 
-def test_usage_that_was_not_reported_is_not_invented(stage: "Stage") -> None:
+def test_usage_that_was_not_reported_is_counted_and_marked(stage: "Stage") -> None:
     stage.ask({"model": "stub/no-usage", "messages": MESSAGES})
 
-    assert stage.only_call()[1].usage == Usage()
+    attempt = stage.only_call()[1]
+    assert attempt.usage.is_estimated
+    assert (attempt.settlement, attempt.usage.output_tokens) == ("counted", 4)
+    assert attempt.cost_usd is None  # the model has no price
 
 
 def test_an_upstream_may_stand_in_for_another_model(stage: "Stage") -> None:
@@ -245,4 +248,4 @@ def _arm(stage: "Stage", user: str) -> str:
 
 
 def _target(stage: "Stage") -> SnapshotTarget:
-    return stage.source.snapshot.releases["p1/" + "a" * 64].targets[0]
+    return stage.source.snapshot.releases["p1/" + "a" * 64].chain[0].pool[0]

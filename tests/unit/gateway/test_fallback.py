@@ -20,7 +20,7 @@ SECRET = "sk-upstream-secret"
         ("stub", "http-500", "http_500"),
         ("stub", "http-429", "http_429"),
         ("stub", "http-302", "http_302"),
-        ("stub", "garbage", "not_a_completion"),
+        ("stub", "garbage", "not_an_answer"),
         ("stub", "hangs", "timeout"),
     ],
 )

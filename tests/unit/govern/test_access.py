@@ -8,15 +8,21 @@ from zirkel.core import (
     Conflict,
     Forbidden,
     Invalid,
+    KeyPolicy,
     ManualClock,
     NotFound,
     Principal,
     Role,
     Unauthenticated,
     ZirkelError,
+    sha256_hex,
 )
 from zirkel.govern import DEFAULT_PROJECT, Access, Publisher, Vault
 from zirkel.store.metadata import Metadata
+
+
+def sha256_hex_of(text: str) -> str:
+    return sha256_hex(text.encode())
 
 
 def ledger_text(metadata: Metadata) -> str:
@@ -51,10 +57,10 @@ def test_a_first_start_that_was_cut_off_is_made_good_by_the_next(access: Access,
     def stop(_text: str) -> str:
         raise Stopped
 
-    hash_key, access._hash_key = access._hash_key, stop
+    hash_key, access._keys._hash_key = access._keys._hash_key, stop
     with pytest.raises(Stopped):
         access.bootstrap()
-    access._hash_key = hash_key
+    access._keys._hash_key = hash_key
     first = access.bootstrap()
     assert first is not None
     assert access.authenticate(first.text).roles == {Role.ADMIN}
@@ -215,13 +221,15 @@ def test_no_secret_is_in_the_ledger_or_anywhere_in_the_database(
     access: Access, metadata: Metadata, admin: Principal
 ) -> None:
     key = access.create_key(admin, "app", frozenset({Role.CALL}))
+    rotated = access.rotate_key(admin, key.record.key_id, 60)
+    project = access.create_project(admin, "Shop")
     access.put_person(admin, "ann@example.org", "correct horse battery", frozenset({Role.READ}))
     access.put_upstream(admin, "openai", "https://api.example", credential="sk-secret")
     kept = database_text(metadata)
-    for secret in (key.text, key.text[3:], "correct horse battery", "sk-secret"):
+    for secret in (key.text, key.text[3:], rotated.text, project.key.text, "correct horse battery", "sk-secret"):
         assert secret.encode() not in kept
     recorded = ledger_text(metadata)
-    for hashed in (key.record.key_hash, "argon2", "sealed"):
+    for hashed in (key.record.key_hash, rotated.record.key_hash, "argon2", "sealed"):
         assert hashed not in recorded
     assert "has_credential" in recorded
 
@@ -231,7 +239,12 @@ Call = Callable[[Access, Principal], object]
 ADMIN_ONLY: dict[str, Call] = {
     "create_key": lambda access, who: access.create_key(who, "app", frozenset({Role.READ})),
     "list_keys": lambda access, who: access.list_keys(who),
+    "get_key": lambda access, who: access.get_key(who, "k1"),
+    "rotate_key": lambda access, who: access.rotate_key(who, "k1", 0),
+    "change_key_policy": lambda access, who: access.change_key_policy(who, "k1", KeyPolicy()),
     "revoke_key": lambda access, who: access.revoke_key(who, "k1"),
+    "create_project": lambda access, who: access.create_project(who, "Shop"),
+    "list_projects": lambda access, who: access.list_projects(who),
     "put_person": lambda access, who: access.put_person(who, "a@b", "x" * 12, frozenset({Role.READ})),
     "put_upstream": lambda access, who: access.put_upstream(who, "openai", "http://x"),
 }
@@ -244,7 +257,9 @@ def test_who_only_reads_changes_nothing(access: Access, metadata: Metadata, read
     assert ledger_text(metadata) == ""
 
 
-def test_the_gateway_is_told_of_what_concerns_it_after_it_is_stored(access: Access, admin: Principal) -> None:
+def test_the_gateway_is_told_of_what_concerns_it_after_it_is_stored(
+    metadata: Metadata, vault: Vault, clock: ManualClock, admin: Principal
+) -> None:
     stored: list[int] = []
 
     class Watching:
@@ -253,11 +268,13 @@ def test_the_gateway_is_told_of_what_concerns_it_after_it_is_stored(access: Acce
             stored.append(len(access.list_keys(admin)) + len(access.list_upstreams(admin)))
 
     publisher: Publisher = Watching()
-    access._publisher = publisher
+    access = Access(metadata, publisher, vault, sha256_hex_of, clock)
     access.bootstrap()
     key = access.create_key(admin, "app", frozenset({Role.CALL}))
     access.put_upstream(admin, "openai", "http://x")
+    access.rotate_key(admin, key.record.key_id, 60)
+    access.change_key_policy(admin, key.record.key_id, KeyPolicy(user="ann"))
     access.revoke_key(admin, key.record.key_id)
     with pytest.raises(ZirkelError):
         access.revoke_key(admin, key.record.key_id)
-    assert stored == [1, 2, 3, 3]
+    assert stored == [1, 2, 3, 3, 3, 3]

@@ -158,6 +158,55 @@ def test_each_usage_name_fills_its_bucket_and_odd_values_stay_unreported(
     assert json.loads(span.attributes[name]) == value
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.cache_read.input_tokens": 20,
+            "gen_ai.usage.audio.input_tokens": 40,
+            "gen_ai.usage.audio.cache_read.input_tokens": 10,
+            "gen_ai.usage.output_tokens": 50,
+            "gen_ai.usage.audio.output_tokens": 45,
+        },
+        {
+            "openinference.span.kind": "LLM",
+            "llm.token_count.prompt": 100,
+            "llm.token_count.prompt_details.cache_read": 20,
+            "llm.token_count.prompt_details.audio": 30,
+            "llm.token_count.completion": 50,
+            "llm.token_count.completion_details.audio": 45,
+        },
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.usage_details": json.dumps(
+                {
+                    "prompt_tokens": 100,
+                    "completion_tokens": 50,
+                    "total_tokens": 150,
+                    "prompt_tokens_details": {"cached_tokens": 20, "audio_tokens": 30},
+                    "completion_tokens_details": {"audio_tokens": 45},
+                }
+            ),
+        },
+    ],
+)
+def test_audio_has_buckets_of_its_own_in_every_dialect_that_reports_it(attributes: dict[str, JsonLike]) -> None:
+    assert normalise(attributes).usage == Usage(
+        input_tokens=50, cache_read_tokens=20, input_audio_tokens=30, output_tokens=5, output_audio_tokens=45
+    )
+
+
+def test_audio_that_was_cached_is_not_counted_twice() -> None:
+    attributes: dict[str, JsonLike] = {
+        "llm.token_count.prompt": 100,
+        "llm.token_count.prompt_details.cache_read": 80,
+        "llm.token_count.prompt_details.audio": 60,
+    }
+    assert normalise(attributes).usage == Usage(input_tokens=0, cache_read_tokens=80, input_audio_tokens=20)
+
+
 def test_details_beyond_their_total_were_counted_apart_from_it() -> None:
     usage = normalise({"gen_ai.usage.input_tokens": 10, "gen_ai.usage.cache_read.input_tokens": 2000}).usage
     assert usage == Usage(input_tokens=10, cache_read_tokens=2000)

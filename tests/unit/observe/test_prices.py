@@ -1,141 +1,141 @@
-"""Which price is in force, and what is unknown."""
+"""Which price is in force, which source counts, and what is unknown."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from genai_prices import data_snapshot
-from genai_prices.types import TieredPrices
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from zirkel.core import PriceSpec, PricesSpec
-from zirkel.observe import ModelPrices, common_prices, own_prices
+from zirkel.core import PriceSpec
+from zirkel.observe import ModelPrices, Tier
+from zirkel.observe.prices import combine_prices, day_ns, own_prices, provider_name
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY_NS = 86_400 * 10**9
+NOW_NS = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 10**9
 
 
 def line(effective: str, usd: str, model: str = "local/small") -> PriceSpec:
     return PriceSpec(model=model, effective=effective, input=usd, output="9")
 
 
-def base(prices: ModelPrices | None, bucket: str) -> Decimal | None:
+def dated(start: int, usd: int = 1, source: str = "a") -> ModelPrices:
+    return ModelPrices({"input": (Tier(0, Decimal(usd)),)}, "d", source, start)
+
+
+def base(prices: ModelPrices, bucket: str) -> Decimal | None:
     """Return the price from the first token on."""
-    assert prices is not None
     tiers = prices.buckets.get(bucket)
     return tiers[0].usd_per_million if tiers else None
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_newest_price_in_force_holds_wherever_it_is_in_the_table(order: int) -> None:
+def test_an_own_tables_prices_are_given_newest_first_with_their_days(order: int) -> None:
     lines = [line("2025-01-01", "1"), line("2026-02-01", "2"), line("2026-03-02", "3")]
-    assert base(own_prices(PricesSpec(price=lines[::order]), "local/small", NOW), "input") == 2
+    found = own_prices(lines[::order], "local/small", "mine")
+    assert [base(prices, "input") for prices in found] == [3, 2, 1]
+    days = ["2026-03-02", "2026-02-01", "2025-01-01"]
+    assert [prices.effective_ns for prices in found] == [day_ns(day) for day in days]
+    assert {prices.source for prices in found} == {"mine"}
 
 
-def test_a_price_is_in_force_from_the_beginning_of_its_day_in_utc() -> None:
-    table = PricesSpec(price=[line("2026-03-01", "1")])
-    assert own_prices(table, "local/small", datetime(2026, 3, 1, tzinfo=UTC)) is not None
-    assert own_prices(table, "local/small", datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)) is None
+def test_a_day_begins_at_midnight_in_utc() -> None:
+    assert day_ns("1970-01-02") == DAY_NS
+    assert day_ns("2026-02-30") is None
 
 
 def test_a_model_that_is_not_in_the_table_has_no_price() -> None:
-    table = PricesSpec(price=[line("2025-01-01", "1")])
-    assert own_prices(table, "local/large", NOW) is None
-    assert own_prices(table, "elsewhere/small", NOW) is None
-    assert own_prices(PricesSpec(price=[]), "local/small", NOW) is None
+    table = [line("2025-01-01", "1")]
+    assert own_prices(table, "local/large", "") == own_prices(table, "elsewhere/small", "") == ()
+    assert own_prices([], "local/small", "") == ()
 
 
-def test_cache_costs_what_input_does_and_reasoning_what_output_does_unless_the_table_says_otherwise() -> None:
+def test_a_line_of_a_day_that_does_not_exist_keeps_the_others() -> None:
+    found = own_prices([line("2026-02-30", "5"), line("2026-01-01", "1")], "local/small", "")
+    assert [base(prices, "input") for prices in found] == [1]
+
+
+def test_tokens_without_a_price_of_their_own_cost_what_the_table_says_of_their_like() -> None:
     plain = PriceSpec(model="local/small", effective="2025-01-01", input="1", output="2")
-    full = replace(plain, cache_read="0.1", cache_write="1.25", reasoning="3")
-    found = [own_prices(PricesSpec(price=[price]), "local/small", NOW) for price in (plain, full)]
-    for bucket, default, own in (("cache_read", "1", "0.1"), ("cache_write", "1", "1.25"), ("reasoning", "2", "3")):
-        assert [base(prices, bucket) for prices in found] == [Decimal(default), Decimal(own)]
+    own = replace(plain, cache_read="0.1", cache_write="1.25", cache_write_1h="2", input_image="4", reasoning="3")
+    (default,), (said,) = (own_prices([price], "local/small", "") for price in (plain, own))
+    expected = [
+        ("cache_read", "1", "0.1"),
+        ("cache_write", "1", "1.25"),
+        ("cache_write_1h", "1", "2"),
+        ("input_image", "1", "4"),
+        ("reasoning", "2", "3"),
+    ]
+    for bucket, alike, told in expected:
+        assert (base(default, bucket), base(said, bucket)) == (Decimal(alike), Decimal(told)), bucket
+
+
+def test_what_is_kept_for_an_hour_is_unknown_where_only_the_short_time_is_told() -> None:
+    price = PriceSpec(model="local/small", effective="2025-01-01", input="1", cache_write="1.25", output="2")
+    (found,) = own_prices([price], "local/small", "")
+    assert base(found, "cache_write_1h") is None
+
+
+def test_audio_has_no_price_but_its_own() -> None:
+    price = PriceSpec(model="local/small", effective="2025-01-01", input="1", output="2", output_audio="80")
+    (found,) = own_prices([price], "local/small", "")
+    assert [base(found, "input_audio"), base(found, "output_audio")] == [None, 80]
 
 
 def test_a_price_of_0_is_a_price() -> None:
     free = PriceSpec(model="local/small", effective="2025-01-01", input="1", cache_read="0", output="0")
-    found = own_prices(PricesSpec(price=[free]), "local/small", NOW)
+    (found,) = own_prices([free], "local/small", "")
     assert [base(found, bucket) for bucket in ("cache_read", "output", "reasoning")] == [0, 0, 0]
-
-
-def test_a_price_that_is_left_out_is_unknown() -> None:
-    found = own_prices(
-        PricesSpec(price=[PriceSpec(model="local/small", effective="2025-01-01", input="1")]), "local/small", NOW
-    )
-    assert found is not None
-    assert set(found.buckets) == {"input", "cache_read", "cache_write"}
 
 
 @pytest.mark.parametrize("text", ["", "cheap", "-1", "NaN", "Infinity", "0,15"])
 def test_what_is_no_price_is_unknown(text: str) -> None:
-    found = own_prices(PricesSpec(price=[line("2025-01-01", text)]), "local/small", NOW)
-    assert base(found, "input") is None
-    assert base(found, "output") == 9
+    (found,) = own_prices([line("2025-01-01", text)], "local/small", "")
+    assert [base(found, "input"), base(found, "output")] == [None, 9]
 
 
 @given(st.decimals(0, 10**6, allow_nan=False, places=9))
 def test_a_price_is_taken_exactly(usd: Decimal) -> None:
-    assert base(own_prices(PricesSpec(price=[line("2025-01-01", str(usd))]), "local/small", NOW), "input") == usd
+    (found,) = own_prices([line("2025-01-01", str(usd))], "local/small", "")
+    assert base(found, "input") == usd
 
 
 def test_the_digest_is_the_tables_and_changes_with_it() -> None:
     table = [line("2025-01-01", "1"), line("2025-01-01", "5", "local/large")]
-    small, large = (own_prices(PricesSpec(price=table), f"local/{size}", NOW) for size in ("small", "large"))
-    changed = own_prices(PricesSpec(price=[table[0], line("2025-01-01", "6", "local/large")]), "local/small", NOW)
-    assert small is not None
-    assert large is not None
-    assert changed is not None
+    (small,), (large,) = (own_prices(table, f"local/{size}", "") for size in ("small", "large"))
+    (changed,) = own_prices([table[0], line("2025-01-01", "6", "local/large")], "local/small", "")
     assert small.table_digest == large.table_digest != changed.table_digest
     assert small.buckets == changed.buckets
 
 
-def test_a_common_price_needs_the_providers_own_name() -> None:
-    assert base(common_prices("openai/gpt-4o", NOW), "input") == Decimal("2.5")
+def test_the_first_source_that_knows_the_model_counts() -> None:
+    assert combine_prices([[], [dated(5, source="b")], [dated(9, source="c")]], 10) == (dated(5, source="b"),)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        "local/gpt-4o",
-        "fake-openai/gpt-4o",
-        "openai-eu/gpt-4o",
-        "litellm/gpt-4o",
-        "litellm/openai/gpt-4o",
-        "anthropic/gpt-4o",
-        "openai/no-such-model",
-        "gpt-4o",
-        "/gpt-4o",
-        "openai/",
-        "",
-    ],
+def test_until_a_sources_first_day_the_next_one_counts() -> None:
+    found = combine_prices([[dated(30), dated(20)], [dated(25, source="b"), dated(15, source="b"), dated(1)]], 16)
+    assert [(prices.effective_ns, prices.source) for prices in found] == [(30, "a"), (20, "a"), (15, "b")]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 40), unique=True, max_size=5), max_size=4),
+    st.integers(0, 40),
+    st.integers(0, 30),
 )
-def test_a_common_price_is_not_guessed(model: str) -> None:
-    assert common_prices(model, NOW) is None
+def test_at_every_moment_the_combined_price_is_the_first_sources_that_has_begun(
+    starts: list[list[int]], now_ns: int, later: int
+) -> None:
+    sources = [
+        [dated(start, index, str(index)) for start in sorted(group, reverse=True)] for index, group in enumerate(starts)
+    ]
+    found = combine_prices(sources, now_ns)
+    at = now_ns + later
+    expected = next((p for source in sources for p in source if p.effective_ns <= at), None)
+    assert next((p for p in found if p.effective_ns <= at), None) == expected
+    assert list(found) == sorted(found, key=lambda p: -p.effective_ns)
 
 
-def test_common_reasoning_costs_what_output_does_and_an_unlisted_bucket_is_unknown() -> None:
-    found = common_prices("openai/gpt-4o", NOW)
-    assert found is not None
-    assert found.buckets["reasoning"] == found.buckets["output"]
-    assert "cache_write" not in found.buckets
-
-
-def test_a_tier_begins_after_the_number_of_tokens_that_the_common_table_names() -> None:
-    model = "anthropic/claude-sonnet-4-5"
-    _, info = data_snapshot.get_snapshot().find_provider_model("claude-sonnet-4-5", None, "anthropic", None)
-    listed = info.get_prices(NOW).input_mtok
-    assert isinstance(listed, TieredPrices)
-    found = common_prices(model, NOW)
-    assert found is not None
-    expected = [(0, listed.base), *((tier.start + 1, tier.price) for tier in listed.tiers)]
-    assert [(tier.from_input_tokens, tier.usd_per_million) for tier in found.buckets["input"]] == expected
-    assert len(expected) > 1
-
-
-def test_common_digests_differ_between_models_and_are_repeatable() -> None:
-    models = ["openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4o"]
-    digests = [found.table_digest for model in models if (found := common_prices(model, NOW))]
-    assert len(digests) == 3
-    assert digests[0] == digests[2] != digests[1]
+def test_a_provider_has_one_name() -> None:
+    assert {provider_name(name) for name in ("bedrock", "bedrock_converse", "aws")} == {"aws"}
+    assert provider_name("local") == "local"

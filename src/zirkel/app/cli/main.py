@@ -5,9 +5,11 @@ import sys
 import typer
 
 from zirkel import __version__
-from zirkel.app.cli.access import keys_app, people_app, upstreams_app
+from zirkel.app.cli.access import keys_app, people_app, projects_app, upstreams_app
 from zirkel.app.cli.evaluate import evaluate, gate
 from zirkel.app.cli.evidence import evidence_app
+from zirkel.app.cli.gateway import gateway_app, import_app, prices_app
+from zirkel.app.cli.limits import limits
 from zirkel.app.cli.observe import status, traces
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, err
 from zirkel.app.cli.server import config_app, demo, doctor, up
@@ -28,12 +30,31 @@ def _build() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for command in (up, demo, doctor, push, lock, verify, releases, gate, ship, promote, rollback, status, traces):
+    for command in (
+        up,
+        demo,
+        doctor,
+        push,
+        lock,
+        verify,
+        releases,
+        gate,
+        ship,
+        promote,
+        rollback,
+        status,
+        limits,
+        traces,
+    ):
         built.command()(command)
     built.command("eval")(evaluate)
     built.add_typer(keys_app, name="keys")
+    built.add_typer(projects_app, name="projects")
     built.add_typer(people_app, name="people")
     built.add_typer(upstreams_app, name="upstreams")
+    built.add_typer(gateway_app, name="gateway")
+    built.add_typer(prices_app, name="prices")
+    built.add_typer(import_app, name="import")
     built.add_typer(evidence_app, name="evidence")
     built.add_typer(config_app, name="config")
     built.command("version")(_version)

@@ -41,7 +41,7 @@ def print_json(value: Json) -> None:
 
 def say(text: str) -> None:
     """Print a line, literally."""
-    out.print(text, markup=False)
+    out.print(text, markup=False, emoji=False)
 
 
 def leave(code: int) -> NoReturn:

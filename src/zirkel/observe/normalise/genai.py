@@ -111,6 +111,8 @@ def _counts(attributes: Attributes) -> Counts:
             "gen_ai.usage.cache_creation_input_tokens",
             "gen_ai.usage.details.cache_write_tokens",
         ),
+        input_audio=_uncached(attributes, "audio"),
+        input_image=_uncached(attributes, "image"),
         output_total=count("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
         reasoning=count(
             "gen_ai.usage.reasoning.output_tokens",
@@ -118,7 +120,15 @@ def _counts(attributes: Attributes) -> Counts:
             "gen_ai.usage.details.reasoning_tokens",
             "llm.usage.reasoning_tokens",
         ),
+        output_audio=count("gen_ai.usage.audio.output_tokens"),
+        output_image=count("gen_ai.usage.image.output_tokens"),
     )
+
+
+def _uncached(attributes: Attributes, modality: str) -> int | None:
+    whole = attributes.count(f"gen_ai.usage.{modality}.input_tokens")
+    cached = attributes.count(f"gen_ai.usage.{modality}.cache_read.input_tokens") or 0
+    return None if whole is None else max(0, whole - cached)
 
 
 def _cost(span: DecodedSpan, attributes: Attributes) -> Decimal | None:

@@ -98,8 +98,12 @@ def _counts(usage: dict[str, JsonLike]) -> Counts:
         input_total=input_total,
         cache_read=apart_read if apart_read is not None else as_count(input_details.get("cached_tokens")),
         cache_write=apart_write,
+        input_audio=as_count(input_details.get("audio_tokens")),
+        input_image=as_count(input_details.get("image_tokens")),
         output_total=output_total,
         reasoning=apart_reasoning if apart_reasoning is not None else as_count(output_details.get("reasoning_tokens")),
+        output_audio=as_count(output_details.get("audio_tokens")),
+        output_image=as_count(output_details.get("image_tokens")),
     )
 
 

@@ -68,8 +68,10 @@ def _counts(attributes: Attributes) -> Counts:
         input_total=attributes.count("llm.token_count.prompt"),
         cache_read=attributes.count("llm.token_count.prompt_details.cache_read"),
         cache_write=attributes.count("llm.token_count.prompt_details.cache_write"),
+        input_audio=attributes.count("llm.token_count.prompt_details.audio"),
         output_total=attributes.count("llm.token_count.completion"),
         reasoning=attributes.count("llm.token_count.completion_details.reasoning"),
+        output_audio=attributes.count("llm.token_count.completion_details.audio"),
     )
 
 

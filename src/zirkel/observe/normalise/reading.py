@@ -14,8 +14,14 @@ class Counts:
     input_total: int | None = None
     cache_read: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
+    """Beside ``cache_write``, not a part of it."""
+    input_audio: int | None = None
+    input_image: int | None = None
     output_total: int | None = None
     reasoning: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +62,26 @@ def filled(first: Reading, second: Reading) -> Reading:
 
 
 def usage_of(counts: Counts) -> Usage:
-    """Return disjoint buckets: input without what a cache read or wrote, output without reasoning.
+    """Return disjoint buckets: input without what a cache read or wrote, output without reasoning; both only text.
 
     Where the details exceed their total the total cannot contain them (Anthropic's own numbers, Gemini's
-    thoughts), so it is kept as it is. A bucket that was not reported stays ``None``.
+    thoughts), so it is kept as it is. Audio and image tokens that do not fit beside cached or reasoning ones overlap
+    with them, and are cut. A bucket that was not reported stays ``None``.
     """
-    cached = (counts.cache_read or 0) + (counts.cache_write or 0)
+    cached = (counts.cache_read or 0) + (counts.cache_write or 0) + (counts.cache_write_1h or 0)
+    given = _cut(_without(counts.input_total, cached), counts.input_audio, counts.input_image)
+    answer = _cut(_without(counts.output_total, counts.reasoning or 0), counts.output_audio, counts.output_image)
     return Usage(
-        input_tokens=_without(counts.input_total, cached),
+        input_tokens=given[0],
         cache_read_tokens=counts.cache_read,
         cache_write_tokens=counts.cache_write,
-        output_tokens=_without(counts.output_total, counts.reasoning or 0),
+        cache_write_1h_tokens=counts.cache_write_1h,
+        input_audio_tokens=given[1],
+        input_image_tokens=given[2],
+        output_tokens=answer[0],
         reasoning_tokens=counts.reasoning,
+        output_audio_tokens=answer[1],
+        output_image_tokens=answer[2],
     )
 
 
@@ -85,3 +99,13 @@ def _without(total: int | None, part: int) -> int | None:
     if total is None or part > total:
         return total
     return total - part
+
+
+def _cut(rest: int | None, audio: int | None, image: int | None) -> tuple[int | None, int | None, int | None]:
+    """Return what is left of ``rest`` without audio and image tokens, and those, cut to what there is."""
+    if rest is None:
+        return rest, audio, image
+    audio = audio if audio is None else min(audio, rest)
+    rest -= audio or 0
+    image = image if image is None else min(image, rest)
+    return rest - (image or 0), audio, image

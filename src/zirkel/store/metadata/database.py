@@ -17,6 +17,7 @@ from zirkel.core import Clock, Incompatible
 from zirkel.store.metadata.artefacts import Artefacts
 from zirkel.store.metadata.environments import Environments
 from zirkel.store.metadata.experiments import Experiments
+from zirkel.store.metadata.gateway_config import GatewayConfigs, PriceTables
 from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
 from zirkel.store.metadata.ledger import Ledger
 from zirkel.store.metadata.locks import lock_name
@@ -37,6 +38,8 @@ class Transaction:
         self.environments = Environments(connection)
         self.experiments = Experiments(connection)
         self.verdicts = Verdicts(connection)
+        self.gateway_configs = GatewayConfigs(connection)
+        self.price_tables = PriceTables(connection)
         self.ledger = Ledger(connection, clock)
 
 

@@ -32,7 +32,7 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", String(36), primary_key=True),
-    Column("project_id", String(64), nullable=False, index=True),
+    Column("project_id", String(64), nullable=False),
     Column("label", Text, nullable=False),
     Column("roles", Text, nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
@@ -40,6 +40,11 @@ api_keys = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger),
     Column("revoked_ns", BigInteger),
+    Column("policy", Text, nullable=False, server_default="{}"),
+    Column("previous_hash", String(64)),
+    Column("previous_expires_ns", BigInteger),
+    Index("api_keys_by_project", "project_id", "key_id"),
+    Index("api_keys_by_previous_hash", "previous_hash", unique=True),
 )
 
 people = Table(
@@ -192,4 +197,37 @@ checkpoints = Table(
     Column("hash", String(64), nullable=False),
     Column("signature", String(128), nullable=False),
     Column("public_key", String(64), nullable=False),
+)
+
+gateway_configs = Table(
+    "gateway_configs",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("applied_ns", BigInteger, nullable=False),
+    Column("applied_by", Text, nullable=False),
+)
+
+price_tables = Table(
+    "price_tables",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(128), nullable=False),
+    Column("effective", String(10), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("models", Integer, nullable=False),
+    Column("loaded_ns", BigInteger, nullable=False),
+    Column("loaded_by", Text, nullable=False),
+)
+
+price_table_contents = Table(
+    "price_table_contents",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
 )

@@ -73,3 +73,15 @@ class ExperimentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The last attempt's number: 0 if the release's own model answered, above if a fallback did."""
     trace_id: str
     duration_ns: int
+
+
+class SpentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What attempts with one key, for one user, on one service took from budgets."""
+
+    key_id: str
+    user_id: str
+    """Whom the calls named; empty for nobody, and for users that were not asked for."""
+    service: str
+    """Empty for calls of a model."""
+    spent_usd: Decimal
+    """Sum of the costs; of an attempt whose cost is unknown, what was reserved for it."""

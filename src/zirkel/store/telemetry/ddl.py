@@ -91,5 +91,30 @@ SETTINGS
     non_replicated_deduplication_window = 1000
 """
 
-MIGRATIONS: tuple[str, ...] = (_SPANS,)
+# What the gateway notes of an attempt, and the finer usage buckets. A tuple is widened by name: old rows keep their
+# values, the new parts are null. Parts that were not rewritten yet are read through the same conversion, so a crash
+# amid it costs nothing, and the statement does nothing when it is run again.
+_ATTEMPTS_AND_BUCKETS = """
+ALTER TABLE spans
+    ADD COLUMN IF NOT EXISTS attempt_reason LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS cache LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS settlement LowCardinality(String),
+    ADD COLUMN IF NOT EXISTS reserved_usd Nullable(Decimal(18, 12)) CODEC(ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS is_provisional Bool,
+    MODIFY COLUMN usage Tuple(
+        input_tokens Nullable(Int64),
+        cache_read_tokens Nullable(Int64),
+        cache_write_tokens Nullable(Int64),
+        cache_write_1h_tokens Nullable(Int64),
+        input_audio_tokens Nullable(Int64),
+        input_image_tokens Nullable(Int64),
+        output_tokens Nullable(Int64),
+        reasoning_tokens Nullable(Int64),
+        output_audio_tokens Nullable(Int64),
+        output_image_tokens Nullable(Int64),
+        is_estimated Bool
+    ) CODEC(ZSTD(1))
+"""
+
+MIGRATIONS: tuple[str, ...] = (_SPANS, _ATTEMPTS_AND_BUCKETS)
 """Step *n* (from 1) brings version *n - 1* to version *n*; each can be run again after a crash."""

@@ -106,10 +106,16 @@ FROM
         sumIf(assumeNotNull(cost_usd), is_model AND cost_usd IS NOT NULL) AS call_cost_usd,
         countIf(is_model AND cost_usd IS NULL) AS call_unknown_costs,
         sumIf(
-            ifNull(usage.input_tokens, 0) + ifNull(usage.cache_read_tokens, 0) + ifNull(usage.cache_write_tokens, 0),
+            ifNull(usage.input_tokens, 0) + ifNull(usage.cache_read_tokens, 0) + ifNull(usage.cache_write_tokens, 0)
+                + ifNull(usage.cache_write_1h_tokens, 0) + ifNull(usage.input_audio_tokens, 0)
+                + ifNull(usage.input_image_tokens, 0),
             is_model
         ) AS call_input_tokens,
-        sumIf(ifNull(usage.output_tokens, 0) + ifNull(usage.reasoning_tokens, 0), is_model) AS call_output_tokens,
+        sumIf(
+            ifNull(usage.output_tokens, 0) + ifNull(usage.reasoning_tokens, 0) + ifNull(usage.output_audio_tokens, 0)
+                + ifNull(usage.output_image_tokens, 0),
+            is_model
+        ) AS call_output_tokens,
         anyIf(end_ns - start_ns, is_call) AS latency_ns,
         coalesce(anyIf(time_to_first_token_ns, is_call), min(time_to_first_token_ns)) AS ttft_ns,
         minIf(start_ns, is_call) AS call_start_ns
@@ -165,13 +171,20 @@ FROM
                     sumIf(usage.input_tokens, is_model),
                     sumIf(usage.cache_read_tokens, is_model),
                     sumIf(usage.cache_write_tokens, is_model),
+                    sumIf(usage.cache_write_1h_tokens, is_model),
+                    sumIf(usage.input_audio_tokens, is_model),
+                    sumIf(usage.input_image_tokens, is_model),
                     sumIf(usage.output_tokens, is_model),
                     sumIf(usage.reasoning_tokens, is_model),
+                    sumIf(usage.output_audio_tokens, is_model),
+                    sumIf(usage.output_image_tokens, is_model),
                     maxIf(usage.is_estimated, is_model)
                 ),
                 'Tuple(input_tokens Nullable(Int64), cache_read_tokens Nullable(Int64),
-                    cache_write_tokens Nullable(Int64), output_tokens Nullable(Int64),
-                    reasoning_tokens Nullable(Int64), is_estimated Bool)'
+                    cache_write_tokens Nullable(Int64), cache_write_1h_tokens Nullable(Int64),
+                    input_audio_tokens Nullable(Int64), input_image_tokens Nullable(Int64),
+                    output_tokens Nullable(Int64), reasoning_tokens Nullable(Int64),
+                    output_audio_tokens Nullable(Int64), output_image_tokens Nullable(Int64), is_estimated Bool)'
             )
         ) AS call_usage
     FROM spans FINAL
@@ -207,6 +220,27 @@ ORDER BY start_ns DESC, trace_id, span_id
 LIMIT {{limit:UInt32}}
 """
 """``measure`` is one of ``MEASURES``. A call in error has no output, which is not the same as one of length 0."""
+
+SPENT_SINCE = """
+SELECT key_id, kept_user AS user_id, service, toString(sum(usd)) AS spent_usd
+FROM
+(
+    SELECT
+        key_id,
+        service,
+        if({all_users:UInt8} = 1 OR has({users:Array(String)}, user_id), user_id, '') AS kept_user,
+        ifNull(cost_usd, ifNull(reserved_usd, toDecimal64(0, 12))) AS usd
+    FROM spans FINAL
+    WHERE project_id = {project_id:String}
+        AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+        AND start_ns >= {since_ns:Int64}
+        AND source = 'gateway'
+        AND is_model
+)
+GROUP BY key_id, kept_user, service
+ORDER BY key_id, user_id, service
+"""
+"""What budgets were charged with: the cost, or where it is unknown what was reserved."""
 
 COUNT_SPANS = "SELECT count() AS value FROM spans FINAL WHERE project_id = {project_id:String}"
 

@@ -1,21 +1,24 @@
 """The telemetry store: spans in, spans and sums out, each within one project."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from zirkel.core import Incompatible, Invalid, Span
+from zirkel.core import Incompatible, Invalid, Span, Usage
 from zirkel.store.telemetry import ddl, queries
-from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, TraceSummary
+from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, SpentRow, TraceSummary
 from zirkel.store.telemetry.engine import Engine, Parameter
 
 Measure = Literal["input_length", "output_length", "latency_ms"]
 """Characters of the input, characters of the output, milliseconds of the whole call."""
 
 _COLUMNS = Span.__struct_fields__
+_BUCKETS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+# A provisional span counts as received before any other, whenever it comes.
+_PROVISIONAL_NS = 0
 # The last day that ClickHouse's Date can hold, 2149-06-05, in nanoseconds.
 _LAST_NS = 5_662_224_000 * 1_000_000_000
 _LAST_INT = (1 << 63) - 1
@@ -76,15 +79,16 @@ class TelemetryStore:
         """Keep ``spans``: all of them are on disk on return, or none is kept.
 
         The same ``token`` with the same spans again does nothing. A span that was there replaces the older version with
-        the same project, trace, span id and day of start, by ``received_ns``. Costs are rounded to 12 decimals.
+        the same project, trace, span id and day of start, by ``received_ns``, which is at least 1. A provisional span
+        never replaces one that is not, whichever comes first. Costs are rounded to 12 decimals, reservations up;
+        a reservation of a million USD or more bounds nothing and is kept as unknown.
 
         Raises:
             Invalid: If a value has no place in the store, such as a time before 1970; nothing was kept.
         """
         if not spans:
             return
-        head = b'{"received_ns":%d,' % received_ns
-        lines = [head + _encode(span)[1:] for span in spans]
+        lines = [_row(span, max(received_ns, _PROVISIONAL_NS + 1)) for span in spans]
         self._engine.insert("spans", (*_COLUMNS, "received_ns"), lines, token)
 
     def trace(self, project_id: str, trace_id: str) -> list[Span]:
@@ -132,6 +136,19 @@ class TelemetryStore:
             "scan_until_ns": _clip(until_ns + _LONGEST_CALL_NS),
         }
         return self._engine.rows(queries.SERVICE_USAGE, parameters, ArmUsage)
+
+    def spent_since(self, project_id: str, since_ns: int, users: Collection[str] | None) -> list[SpentRow]:
+        """Return what the gateway's attempts that began at ``since_ns`` or later took from budgets.
+
+        Calls of experiments count too. Only ``users`` are told apart; ``None`` tells all apart.
+        """
+        parameters: dict[str, Parameter] = {
+            "project_id": project_id,
+            "since_ns": _clip(since_ns),
+            "users": sorted(users or ()),
+            "all_users": int(users is None),
+        }
+        return self._engine.rows(queries.SPENT_SINCE, parameters, SpentRow)
 
     def experiment_answers(self, project_id: str, experiment_id: str) -> list[ExperimentAnswer]:
         """Return the answers of an experiment by item and trial, one per trial.
@@ -209,6 +226,11 @@ def _migrate(engine: Engine) -> None:
         engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=number))
 
 
+def _row(span: Span, received_ns: int) -> bytes:
+    """Return a span with the moment of its version, as ``_encode`` does."""
+    return b'{"received_ns":%d,' % (_PROVISIONAL_NS if span.is_provisional else received_ns) + _encode(span)[1:]
+
+
 def _encode(span: Span) -> bytes:
     """Return a span as a row: one JSON object.
 
@@ -220,6 +242,8 @@ def _encode(span: Span) -> bytes:
             raise Invalid(f"span {span.span_id}: {path} is {value}; it must lie in 0..{limit}", path=path)
     if span.cost_usd is not None:
         span = msgspec.structs.replace(span, cost_usd=_rounded_cost(span, span.cost_usd))
+    if span.reserved_usd is not None:
+        span = msgspec.structs.replace(span, reserved_usd=_rounded_bound(span.reserved_usd))
     try:
         return _encode_span(span)
     except UnicodeEncodeError as error:
@@ -233,6 +257,14 @@ def _rounded_cost(span: Span, cost: Decimal) -> Decimal:
     return rounded
 
 
+def _rounded_bound(bound: Decimal) -> Decimal | None:
+    """Return an upper bound rounded up; ``None`` where it is too large for the store."""
+    if not bound.is_finite() or not 0 <= bound < _COST_LIMIT:
+        return None
+    rounded = bound.quantize(_COST_STEP, rounding=ROUND_UP)
+    return rounded if rounded < _COST_LIMIT else None
+
+
 def _bounded(span: Span) -> Iterator[tuple[str, int, int]]:
     """Yield the path, value and upper bound of each number that must fit a column."""
     yield "start_ns", span.start_ns, _LAST_NS
@@ -240,12 +272,8 @@ def _bounded(span: Span) -> Iterator[tuple[str, int, int]]:
     yield "attempt", span.attempt, (1 << 32) - 1
     yield "trial", span.trial or 0, _LAST_INT
     yield "time_to_first_token_ns", span.time_to_first_token_ns or 0, _LAST_INT
-    usage = span.usage
-    yield "usage.input_tokens", usage.input_tokens or 0, _LAST_INT
-    yield "usage.cache_read_tokens", usage.cache_read_tokens or 0, _LAST_INT
-    yield "usage.cache_write_tokens", usage.cache_write_tokens or 0, _LAST_INT
-    yield "usage.output_tokens", usage.output_tokens or 0, _LAST_INT
-    yield "usage.reasoning_tokens", usage.reasoning_tokens or 0, _LAST_INT
+    for name in _BUCKETS:
+        yield f"usage.{name}", getattr(span.usage, name) or 0, _LAST_INT
     for event in span.events:
         yield "events.time_ns", event.time_ns, _LAST_INT
 

@@ -1,0 +1,10 @@
+"""Answers that are used again: to the same request, and, if a release asks for it, to one that means the same.
+
+``semantic`` and ``minilm`` are not imported here: they need numpy and optional packages.
+"""
+
+from zirkel.gateway.cache.answers import AnswerCache, CachedAnswer, is_cacheable, read_answer, request_key
+from zirkel.gateway.cache.bounded import BoundedMap
+from zirkel.gateway.cache.replay import hub_chunks
+
+__all__ = ["AnswerCache", "BoundedMap", "CachedAnswer", "hub_chunks", "is_cacheable", "read_answer", "request_key"]

@@ -1,0 +1,1 @@
+"""Wire formats: what bodies look like. Every one is read into, or written from, one hub form."""
