@@ -118,14 +118,18 @@ class Prepared:
     def _find_scopes(self, key: SnapshotKey, user_id: str, service: str) -> list[Scope]:
         project_id = key.project_id
         project = self.project(project_id)
-        user = project.users.get(user_id) or project.users.get("*") or _NO_LIMITS
-        candidates = (
-            Scope("key", f"{project_id}/key/{key.key_id}", key.label, key.limits),
-            Scope("user", f"{project_id}/user/{user_id}", user_id, user if user_id else _NO_LIMITS),
-            Scope("service", f"{project_id}/service/{service}", service, project.services.get(service, _NO_LIMITS)),
-            Scope("project", f"{project_id}/project", project_id, project.limits),
-        )
-        return [scope for scope in candidates if scope.limits != _NO_LIMITS]
+        found = []
+        if key.limits != _NO_LIMITS:
+            found.append(Scope("key", f"{project_id}/key/{key.key_id}", key.label, key.limits))
+        user = (project.users.get(user_id) or project.users.get("*")) if user_id and project.users else None
+        if user is not None and user != _NO_LIMITS:
+            found.append(Scope("user", f"{project_id}/user/{user_id}", user_id, user))
+        own = project.services.get(service, _NO_LIMITS)
+        if own != _NO_LIMITS:
+            found.append(Scope("service", f"{project_id}/service/{service}", service, own))
+        if project.limits != _NO_LIMITS:
+            found.append(Scope("project", f"{project_id}/project", project_id, project.limits))
+        return found
 
     def check_models(self, scopes: Sequence[Scope], model: str) -> None:
         """Return if every allow-list has ``model``.

@@ -42,10 +42,33 @@ class _Usage(msgspec.Struct, frozen=True):
     cached_tokens: _Count = None
 
 
+class _PlainInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _PlainOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+
+
+class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What most servers send, and nothing else: read in one step."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _PlainInput | None = None
+    completion_tokens_details: _PlainOutput | None = None
+
+
 class _Absurd(Exception):
     """A count that is none."""
 
 
+_plains = msgspec.json.Decoder(_Plain)
 _usages = msgspec.json.Decoder(_Usage)
 _NO_INPUT_DETAILS = _InputDetails()
 _NO_OUTPUT_DETAILS = _OutputDetails()
@@ -68,11 +91,38 @@ def read_usage(raw: msgspec.Raw | bytes) -> Usage:
     Source: OpenAI API reference, chat/object, responses/object and images; DeepSeek, context caching; Moonshot, chat;
     xAI, consumption and rate limits.
     """
+    plain = _read_plain(raw)
+    if plain is not None:
+        return plain
     try:
         usage = _usages.decode(raw)
         return _with_output(_input_of(usage), usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _Absurd):
         return Usage()
+
+
+def _read_plain(raw: msgspec.Raw | bytes) -> Usage | None:
+    """Return a usage that needs no thinking; ``None`` for all others."""
+    try:
+        usage = _plains.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    read, written = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = read.cached_tokens if read is not None else None
+    reasoning = written.reasoning_tokens if written is not None else None
+    has_audio = (read is not None and read.audio_tokens) or (written is not None and written.audio_tokens)
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    is_ordinary = 0 <= (cached or 0) <= prompt <= _MOST_TOKENS and 0 <= (reasoning or 0) <= completion <= _MOST_TOKENS
+    if has_audio or not is_ordinary or usage.total_tokens != prompt + completion:
+        return None
+    return Usage(
+        input_tokens=prompt - (cached or 0),
+        cache_read_tokens=cached,
+        output_tokens=completion - (reasoning or 0),
+        reasoning_tokens=reasoning,
+        input_audio_tokens=None if read is None else read.audio_tokens,
+        output_audio_tokens=None if written is None else written.audio_tokens,
+    )
 
 
 def is_plausible(usage: Usage, *, output_bytes: int, request_bytes: int | None, max_output_tokens: int | None) -> bool:

@@ -33,7 +33,7 @@ _call_decoder = msgspec.json.Decoder(HeldCall)
 encode_row = _encoder.encode
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def subject_key(subject_id: str) -> bytes:
     """Return the key of a subject's counters."""
     return SUBJECT_PREFIX + blake2b(subject_id.encode(), digest_size=16).digest()

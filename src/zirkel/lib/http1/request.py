@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zirkel.lib.http1.failures import MalformedRequest
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NOT_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _NOT_IN_TARGET = re.compile(r"[^\x21-\x7e]")
 _PORTS = {"http": 80, "https": 443}
@@ -55,11 +56,11 @@ def encode_head(method: str, target: str, host: str, headers: Mapping[str, str],
     """
     if not _NAME.fullmatch(method):
         raise MalformedRequest("the method is malformed")
+    # All names, and all values, are looked at in one step: what would be wrong in one is wrong in the whole.
+    if _NOT_IN_VALUE.search("".join(headers.values())) or not all(headers) or _NOT_IN_NAME.search("".join(headers)):
+        raise MalformedRequest("a header is malformed")
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n"]
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name) or _NOT_IN_VALUE.search(value):
-            raise MalformedRequest("a header is malformed")
-        lines.append(f"{name}: {value}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
     if length or method not in ("GET", "HEAD", "DELETE", "OPTIONS"):
         lines.append(f"content-length: {length}\r\n")
     lines.append("\r\n")
