@@ -19,13 +19,14 @@ from zirkel.app.config import Config
 
 Level = Literal["ok", "warning", "problem"]
 SERVER_LIBRARIES = (
-    "aiohttp",
     "alembic",
     "argon2",
     "chdb",
     "clickhouse_connect",
     "dbos",
     "fastapi",
+    "httptools",
+    "lmdb",
     "sqlalchemy",
     "uvicorn",
 )

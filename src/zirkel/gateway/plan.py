@@ -36,7 +36,7 @@ from zirkel.gateway.surfaces import UPSTREAM_FORMATS, Surface
 
 SERVICE = "service:"
 DEFAULT_ENVIRONMENT = "production"
-_CHAT_FORMATS = ("chat", "messages", "gemini", "converse")
+_CHAT_FORMATS = ("chat", "messages", "gemini", "converse", "responses")
 _NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options"})
 _OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 _LONGEST_NAME = 200
@@ -256,6 +256,9 @@ def _chain(
     for number, link in enumerate(links):
         pool = [_target(facts, prepared, request, number, place, members, is_hub=is_hub) for place in link.pool]
         chain.append(Link(tuple(pool), link.on))
+    if all(target.upstream is not None and not target.format_name for link in chain for target in link.pool):
+        asked = request.surface.format_name
+        raise Invalid(f"no upstream of {request.model[:200]!r} can be asked for {asked}", path="model")
     return tuple(chain)
 
 

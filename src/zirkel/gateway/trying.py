@@ -23,6 +23,8 @@ from zirkel.gateway.surfaces import UPSTREAM_FORMATS
 from zirkel.lib.eventstream import EventStreamParser
 from zirkel.lib.sse import SseParser
 
+_COMMON_CODES = {"context_window": "context_length_exceeded", "content_filter": "content_filter"}
+"""What every provider refuses has one name, OpenAI's, for callers of another format."""
 _STREAM_TYPES = {"sse": "text/event-stream", "eventstream": "application/vnd.amazon.eventstream"}
 
 
@@ -250,7 +252,9 @@ class Try:
             kind=found.kind,
             is_retryable=found.is_retryable,
             retry_after_s=found.retry_after_s,
-            refused=Refused(answer.status, answer.media_type, text.encode(), message, found.code)
+            refused=Refused(
+                answer.status, answer.media_type, text.encode(), message, _COMMON_CODES.get(found.kind, found.code)
+            )
             if is_callers
             else None,
         )

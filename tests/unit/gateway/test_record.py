@@ -118,6 +118,6 @@ def test_a_body_that_cannot_be_read_is_recorded_and_counted(stage: "Stage") -> N
 def test_an_upstream_without_formats_that_would_do_is_said_so(stage: "Stage") -> None:
     reply = stage.send("POST", "/v1/embeddings", b'{"model": "anthropic/good", "input": "x"}')
 
-    assert reply.status == 502
-    assert "anthropic/good: cannot be asked for embeddings" in reply.error["message"]
-    assert stage.only_call()[1].settlement == "free"
+    assert (reply.status, reply.error["param"]) == (400, "model")
+    assert "'anthropic/good' can be asked for embeddings" in reply.error["message"]
+    assert [span.status for span in stage.only_call()] == ["error"]

@@ -10,7 +10,7 @@ from zirkel.lib.sse import SseEvent, encode_event
 
 _DONE = b"[DONE]"
 _ERROR_TYPES = {
-    401: "authentication_error", 403: "permission_error", 429: "rate_limit_error",
+    401: "authentication_error", 402: "insufficient_quota", 403: "permission_error", 429: "rate_limit_error",
     502: "upstream_error",
 }  # fmt: skip
 _objects = msgspec.json.Decoder(JsonObject)
