@@ -10,6 +10,7 @@ import msgspec
 
 from zirkel.core import Invalid, JsonObject
 from zirkel.gateway.formats import gemini_hub as hub
+from zirkel.gateway.formats import hub_request
 
 _IMAGE_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _DOCUMENT_FORMATS = {
@@ -45,7 +46,7 @@ def _refuse_what_cannot_be_said(request: hub.Request) -> None:
         "n": request.n not in (None, 1),
         "logprobs": bool(request.logprobs),
         "top_logprobs": bool(request.top_logprobs),
-        "response_format.type": isinstance(request.response_format, hub.JsonObjectFormat),
+        "response_format.type": isinstance(request.response_format, hub_request.JsonObjectFormat),
         "top_k": request.top_k is not None and not _is_of_anthropic(request.model),
     }
     for path, is_asked in asked.items():
@@ -83,7 +84,7 @@ def _message_blocks(message: hub.Message, model: str, *, path: str) -> list[Json
         block = _block(part, path=f"{path}.{place}")
         if block.get("text") != "":
             blocks.append(block)
-        if isinstance(part, hub.TextPart | hub.ImagePart | hub.FilePart):
+        if isinstance(part, hub_request.TextPart | hub_request.ImagePart | hub_request.FilePart):
             blocks += _cache_point(part.cache_control, model)
     if message.role == "tool":
         if not message.tool_call_id:
@@ -96,11 +97,11 @@ def _message_blocks(message: hub.Message, model: str, *, path: str) -> list[Json
 
 def _block(part: hub.Part, *, path: str) -> JsonObject:
     match part:
-        case hub.TextPart():
+        case hub_request.TextPart():
             return {"text": part.text}
-        case hub.RefusalPart():
+        case hub_request.RefusalPart():
             return {"text": part.refusal}
-        case hub.ImagePart():
+        case hub_request.ImagePart():
             media = hub.inline_media(part.image_url.url)
             kind = _IMAGE_FORMATS.get(media.media_type) if media else None
             if media is None or kind is None:
@@ -110,11 +111,11 @@ def _block(part: hub.Part, *, path: str) -> JsonObject:
         case hub.AudioPart():
             audio = part.input_audio
             return {"audio": {"format": audio.format, "source": {"bytes": audio.data}}}
-        case hub.FilePart():
+        case hub_request.FilePart():
             return _document(part.file, path=f"{path}.file")
 
 
-def _document(file: hub.File, *, path: str) -> JsonObject:
+def _document(file: hub_request.File, *, path: str) -> JsonObject:
     media = hub.inline_media(file.file_data)
     kind = _DOCUMENT_FORMATS.get(media.media_type) if media else None
     if media is None or kind is None:
@@ -175,7 +176,7 @@ def _tool_config(request: hub.Request) -> JsonObject | None:
     return hub.compact({"tools": _tools(request.tools, request.model), "toolChoice": _tool_choice(request)})
 
 
-def _tools(tools: Sequence[hub.Tool], model: str) -> list[JsonObject]:
+def _tools(tools: Sequence[hub_request.Tool], model: str) -> list[JsonObject]:
     written: list[JsonObject] = []
     for tool in tools:
         function = tool.function
@@ -192,7 +193,7 @@ def _tools(tools: Sequence[hub.Tool], model: str) -> list[JsonObject]:
 
 def _tool_choice(request: hub.Request) -> JsonObject | None:
     match request.tool_choice:
-        case hub.NamedTool(function=function):
+        case hub_request.NamedTool(function=function):
             return {"tool": {"name": function.name}}
         case "required":
             return {"any": {}}
@@ -203,7 +204,7 @@ def _tool_choice(request: hub.Request) -> JsonObject | None:
 
 def _output_config(request: hub.Request) -> JsonObject | None:
     asked = request.response_format
-    if not isinstance(asked, hub.JsonSchemaFormat):
+    if not isinstance(asked, hub_request.JsonSchemaFormat):
         return None
     schema = asked.json_schema
     definition = hub.compact(

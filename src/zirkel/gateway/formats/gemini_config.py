@@ -7,13 +7,14 @@ import re
 
 from zirkel.core import JsonObject
 from zirkel.gateway.formats import gemini_hub as hub
+from zirkel.gateway.formats import hub_request
 
 _JSON = "application/json"
 _GENERATION = re.compile(r"gemini-(\d+)")
 _TAKES_MINIMAL = re.compile(r"gemini-3(?:\.[0-6])?-flash|gemini-3[.\d]*-flash-lite")
-_BUDGETS: dict[hub.Effort, int] = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
+_BUDGETS: dict[hub_request.Effort, int] = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192}
 _MOST_BUDGET = 24576
-_LEVELS: dict[hub.Effort, str] = {"low": "low", "medium": "medium"}
+_LEVELS: dict[hub_request.Effort, str] = {"low": "low", "medium": "medium"}
 
 
 def generation_config(request: hub.Request) -> JsonObject:
@@ -52,9 +53,9 @@ def _generation(model: str) -> int:
 
 def _answer_form(request: hub.Request) -> JsonObject:
     match request.response_format:
-        case hub.JsonObjectFormat():
+        case hub_request.JsonObjectFormat():
             return {"responseMimeType": _JSON}
-        case hub.JsonSchemaFormat(json_schema=asked):
+        case hub_request.JsonSchemaFormat(json_schema=asked):
             return {"responseMimeType": _JSON, "responseJsonSchema": asked.schema}
     return {}
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from zirkel.core import Invalid, JsonObject
 from zirkel.gateway.formats import gemini_hub as hub
+from zirkel.gateway.formats import hub_request
 from zirkel.gateway.formats.gemini_config import generation_config, needs_signatures
 
 _NO_SIGNATURE = "skip_thought_signature_validator"
@@ -65,16 +66,16 @@ def _content_parts(message: hub.Message, *, path: str) -> list[JsonObject]:
 
 def _part(part: hub.Part, *, path: str) -> JsonObject:
     match part:
-        case hub.TextPart():
+        case hub_request.TextPart():
             return {"text": part.text}
-        case hub.RefusalPart():
+        case hub_request.RefusalPart():
             return {"text": part.refusal}
-        case hub.ImagePart():
+        case hub_request.ImagePart():
             return _image(part.image_url.url, path=f"{path}.image_url.url")
         case hub.AudioPart():
             audio = part.input_audio
             return {"inlineData": {"mimeType": f"audio/{audio.format}", "data": audio.data}}
-        case hub.FilePart():
+        case hub_request.FilePart():
             media = hub.inline_media(part.file.file_data)
             if media is None:
                 raise Invalid("a file must come as file_data, a base64 data: URL", path=f"{path}.file")
@@ -146,7 +147,7 @@ def _result_part(message: hub.Message, names: dict[str, str], *, path: str) -> J
     return {"functionResponse": {**result, "parts": media} if media else result}
 
 
-def _tools(tools: Sequence[hub.Tool] | None) -> list[JsonObject]:
+def _tools(tools: Sequence[hub_request.Tool] | None) -> list[JsonObject]:
     declarations = [
         hub.compact(
             {
@@ -164,7 +165,7 @@ def _tool_config(request: hub.Request) -> JsonObject | None:
     choice = request.tool_choice
     if not request.tools or choice is None:
         return None
-    if isinstance(choice, hub.NamedTool):
+    if isinstance(choice, hub_request.NamedTool):
         config: JsonObject = {"mode": "ANY", "allowedFunctionNames": [choice.function.name]}
     else:
         config = {"mode": _MODES[choice]}

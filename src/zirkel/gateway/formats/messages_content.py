@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zirkel.core import Invalid, JsonObject
+from zirkel.gateway.formats import hub_request
 from zirkel.gateway.formats import messages_hub as hub
 
 _DATA_URL = re.compile(r"data:([\w.+/-]+);base64,(.*)", re.DOTALL | re.ASCII)
@@ -29,13 +30,13 @@ def content_blocks(content: str | Sequence[hub.Part] | None, *, path: str) -> li
 
 def _block(part: hub.Part, *, path: str) -> JsonObject:
     match part:
-        case hub.TextPart():
+        case hub_request.TextPart():
             block: JsonObject = {"type": "text", "text": part.text}
-        case hub.RefusalPart():
+        case hub_request.RefusalPart():
             return {"type": "text", "text": part.refusal}
-        case hub.ImagePart():
+        case hub_request.ImagePart():
             block = {"type": "image", "source": _image_source(part.image_url.url, path=f"{path}.image_url.url")}
-        case hub.FilePart():
+        case hub_request.FilePart():
             block = _document(part.file, path=f"{path}.file")
     return with_cache_control(block, part.cache_control)
 
@@ -53,7 +54,7 @@ def _image_source(url: str, *, path: str) -> JsonObject:
     raise Invalid("an image's url must be http(s) or a base64 data: URL", path=path)
 
 
-def _document(file: hub.File, *, path: str) -> JsonObject:
+def _document(file: hub_request.File, *, path: str) -> JsonObject:
     found = _DATA_URL.fullmatch(file.file_data or "")
     if found is None or found[1] != _PDF:
         raise Invalid("a file must come as file_data, a base64 data: URL of type application/pdf", path=path)

@@ -10,7 +10,7 @@ import re
 
 from zirkel.core import JsonObject
 from zirkel.gateway.formats import messages_wire as wire
-from zirkel.gateway.formats.messages_hub import Effort
+from zirkel.gateway.formats.hub_request import Effort
 
 _BUDGETS: tuple[tuple[Effort, int], ...] = (("low", 1024), ("medium", 4096), ("high", 16384), ("xhigh", 32768))
 _LEAST_BUDGET = 1024

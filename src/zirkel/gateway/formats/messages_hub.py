@@ -8,47 +8,18 @@ from typing import Literal
 import msgspec
 
 from zirkel.core import JsonObject
-
-
-class ImageUrl(msgspec.Struct, frozen=True):
-    """An image's address, maybe a ``data:`` URL."""
-
-    url: str
-
-
-class File(msgspec.Struct, frozen=True):
-    """A file."""
-
-    file_data: str | None = None
-    filename: str | None = None
-
-
-class TextPart(msgspec.Struct, frozen=True, tag="text"):
-    """A piece of text."""
-
-    text: str
-    cache_control: JsonObject | None = None
-
-
-class RefusalPart(msgspec.Struct, frozen=True, tag="refusal"):
-    """A refusal of an earlier answer."""
-
-    refusal: str
-
-
-class ImagePart(msgspec.Struct, frozen=True, tag="image_url"):
-    """An image."""
-
-    image_url: ImageUrl
-    cache_control: JsonObject | None = None
-
-
-class FilePart(msgspec.Struct, frozen=True, tag="file"):
-    """A file."""
-
-    file: File
-    cache_control: JsonObject | None = None
-
+from zirkel.gateway.formats.hub_request import (
+    Effort,
+    FilePart,
+    ImagePart,
+    JsonObjectFormat,
+    JsonSchemaFormat,
+    NamedTool,
+    RefusalPart,
+    TextFormat,
+    TextPart,
+    Tool,
+)
 
 Part = TextPart | RefusalPart | ImagePart | FilePart
 
@@ -78,59 +49,6 @@ class Message(msgspec.Struct, frozen=True):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     function_call: JsonObject | None = None
-
-
-class Function(msgspec.Struct, frozen=True):
-    """A function that the model may call."""
-
-    name: str
-    description: str | None = None
-    parameters: JsonObject | None = None
-    strict: bool | None = None
-
-
-class Tool(msgspec.Struct, frozen=True):
-    """A tool."""
-
-    type: Literal["function"]
-    function: Function
-    cache_control: JsonObject | None = None
-
-
-class NamedFunction(msgspec.Struct, frozen=True):
-    """A function by its name."""
-
-    name: str
-
-
-class NamedTool(msgspec.Struct, frozen=True):
-    """The one tool to call."""
-
-    type: Literal["function"]
-    function: NamedFunction
-
-
-class JsonSchema(msgspec.Struct, frozen=True):
-    """The schema of the answer."""
-
-    schema: JsonObject
-
-
-class TextFormat(msgspec.Struct, frozen=True, tag="text"):
-    """Any text."""
-
-
-class JsonObjectFormat(msgspec.Struct, frozen=True, tag="json_object"):
-    """Some JSON object."""
-
-
-class JsonSchemaFormat(msgspec.Struct, frozen=True, tag="json_schema"):
-    """JSON of a schema."""
-
-    json_schema: JsonSchema
-
-
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from zirkel.core import Invalid, JsonObject
+from zirkel.gateway.formats import hub_request
 from zirkel.gateway.formats import messages_effort as effort
 from zirkel.gateway.formats import messages_hub as hub
 from zirkel.gateway.formats.messages_content import content_blocks, tool_use_block, tool_use_id, with_cache_control
@@ -21,7 +22,7 @@ def write_request(body: JsonObject) -> JsonObject:
     refuse_what_cannot_be_said(body)
     request = shaped(body, hub.Request, what="the request")
     system, messages = _conversation(request)
-    if isinstance(request.response_format, hub.JsonObjectFormat):
+    if isinstance(request.response_format, hub_request.JsonObjectFormat):
         system.append({"type": "text", "text": _JSON_ONLY})
     members: JsonObject = {"model": request.model, "messages": messages, "system": _one_text_or_blocks(system)}
     members |= {"stop_sequences": _stop_sequences(request.stop), "stream": request.stream}
@@ -105,11 +106,11 @@ def _one_text_or_blocks(blocks: object) -> object:
     return blocks
 
 
-def _tools(tools: Sequence[hub.Tool] | None) -> list[JsonObject]:
+def _tools(tools: Sequence[hub_request.Tool] | None) -> list[JsonObject]:
     return [with_cache_control(_tool(tool.function), tool.cache_control) for tool in tools or ()]
 
 
-def _tool(function: hub.Function) -> JsonObject:
+def _tool(function: hub_request.Function) -> JsonObject:
     tool: JsonObject = {"name": function.name}
     if function.description:
         tool["description"] = function.description
@@ -121,7 +122,7 @@ def _tool_choice(request: hub.Request) -> JsonObject | None:
     if not request.tools:
         return None
     asked = request.tool_choice
-    if isinstance(asked, hub.NamedTool):
+    if isinstance(asked, hub_request.NamedTool):
         choice: JsonObject = {"type": "tool", "name": asked.function.name}
     elif asked is not None or request.parallel_tool_calls is False:
         choice = {"type": _TOOL_CHOICES[asked or "auto"]}
@@ -149,7 +150,7 @@ def _sampling(request: hub.Request) -> JsonObject:
     """Return limits, temperature, thinking and the form of the answer."""
     limit = request.max_completion_tokens if request.max_completion_tokens is not None else request.max_tokens
     thinking, config, budget = _thinking(request, limit)
-    if isinstance(request.response_format, hub.JsonSchemaFormat):
+    if isinstance(request.response_format, hub_request.JsonSchemaFormat):
         config["format"] = {"type": "json_schema", "schema": request.response_format.json_schema.schema}
     members: JsonObject = {"max_tokens": DEFAULT_MAX_TOKENS + budget if limit is None else limit}
     members |= {"thinking": thinking, "output_config": config or None}
@@ -177,7 +178,7 @@ def _thinking(request: hub.Request, limit: int | None) -> tuple[JsonObject | Non
 
 def _forces_tool(request: hub.Request) -> bool:
     """Thinking cannot be combined with a tool that must be called."""
-    return request.tool_choice == "required" or isinstance(request.tool_choice, hub.NamedTool)
+    return request.tool_choice == "required" or isinstance(request.tool_choice, hub_request.NamedTool)
 
 
 def _continues_tools(request: hub.Request) -> bool:
