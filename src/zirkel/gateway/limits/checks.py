@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from zirkel.core import Budget, BudgetExhausted, LimitReached, iso_utc
+from zirkel.core.windows import window_bounds
 from zirkel.gateway.limits.claims import Scope, SoftPassed, from_pico_usd, level_pico_usd, usd_text
-from zirkel.gateway.limits.counters import BUCKET_NS, BUCKETS, SubjectCounters, window_end_ns
+from zirkel.gateway.limits.counters import BUCKET_NS, BUCKETS, SubjectCounters
 
 _NEVER_RETRY_S = 60.0
 """What a caller is told who would wait in vain: by then the limits may be others."""
@@ -125,7 +126,7 @@ def _unknown_price(scope: Scope, budget: Budget, model: str) -> Refusal:
 def _over_budget(scope: Scope, counters: SubjectCounters, budget: Budget, needed: int, now_ns: int) -> Refusal:
     window, hard = counters.window(budget.window), level_pico_usd(budget.hard_usd or "0")
     left = max(0, hard - window.spent - window.held)
-    reset_ns = window_end_ns(budget.window, now_ns)
+    reset_ns = window_bounds(budget.window, now_ns)[1]
     text = (
         f"the {_budget_of(scope, budget)} is {budget.hard_usd} USD; {usd_text(left)} USD are left, this call may cost "
         f"{usd_text(needed)} USD; "

@@ -141,14 +141,3 @@ def window_numbers(time_ns: int) -> tuple[int, int, int]:
 def _numbers_of_hour(hour: int) -> tuple[int, int, int]:
     date = datetime.fromtimestamp(hour * 3600, UTC)
     return hour, hour // 24, date.year * 12 + date.month - 1
-
-
-def window_end_ns(window: BudgetWindow, now_ns: int) -> int:
-    """Return when the window that ``now_ns`` is in ends, UTC nanoseconds since 1970."""
-    hour, day, month = window_numbers(now_ns)
-    if window == "hour":
-        return (hour + 1) * _HOUR_NS
-    if window == "day":
-        return (day + 1) * 24 * _HOUR_NS
-    year, following = divmod(month + 1, 12)
-    return int(datetime(year, following + 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000
