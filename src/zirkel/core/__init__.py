@@ -78,7 +78,18 @@ from zirkel.core.records import (
     VerdictRecord,
 )
 from zirkel.core.scores import Errored, Score, Scored, Unscored, score_from_json, score_to_json
-from zirkel.core.spans import MODEL_KINDS, Span, SpanEvent, SpanKind, Usage, decode_spans, encode_spans
+from zirkel.core.spans import MODEL_KINDS, Span, SpanEvent, SpanKind, Usage
+from zirkel.core.telemetry import (
+    Batch,
+    LogRecord,
+    MetricPoint,
+    ScoreKind,
+    ScoreOrigin,
+    ScoreRecord,
+    decode_batch,
+    encode_batch,
+    encode_spans,
+)
 
 __all__ = [
     "ERROR_KINDS",
@@ -86,6 +97,7 @@ __all__ = [
     "MODEL_KINDS",
     "AddedArtefact",
     "BaselineSpec",
+    "Batch",
     "Budget",
     "BudgetExhausted",
     "BudgetWindow",
@@ -122,8 +134,10 @@ __all__ = [
     "LedgerEntry",
     "LimitReached",
     "Limits",
+    "LogRecord",
     "ManualClock",
     "MessageSpec",
+    "MetricPoint",
     "MetricPolicy",
     "ModelAlias",
     "ModelSpec",
@@ -142,6 +156,9 @@ __all__ = [
     "Role",
     "Rollout",
     "Score",
+    "ScoreKind",
+    "ScoreOrigin",
+    "ScoreRecord",
     "Scored",
     "ServiceRecord",
     "ServiceSpec",
@@ -168,10 +185,11 @@ __all__ = [
     "ZirkelError",
     "canonical_json",
     "checkpoint_message",
+    "decode_batch",
     "decode_pack",
-    "decode_spans",
     "derived_trace_id",
     "digest",
+    "encode_batch",
     "encode_pack",
     "encode_spans",
     "entry_hash",

@@ -15,6 +15,8 @@ class Role(StrEnum):
     INGEST = "ingest"
     """Write telemetry."""
     READ = "read"
+    FEEDBACK = "feedback"
+    """Write feedback of end users, and nothing else: such a key may be public, in a browser."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,21 +138,3 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Attributes as sent, values as JSON text."""
     resource: dict[str, str] = {}
     events: list[SpanEvent] = []
-
-
-encode_spans = msgspec.msgpack.Encoder().encode
-"""Spool form of a list of spans."""
-
-_decoder = msgspec.msgpack.Decoder(list[Span])
-
-
-def decode_spans(payload: bytes) -> list[Span]:
-    """Return the spans of one spool record.
-
-    Raises:
-        msgspec.DecodeError: If the payload is not a list of spans.
-    """
-    try:
-        return _decoder.decode(payload)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(f"not a list of spans: {error}") from error

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from zirkel.core import Clock, Invalid, Span, decode_spans
+from zirkel.core import Clock, Invalid, Span, decode_batch
 
 MAX_RECORDS = 2000
 MAX_BYTES = 8 * 1024 * 1024
@@ -96,7 +96,7 @@ class Ingest:
         return True
 
     def _insert(self, records: Sequence[bytes], token: str) -> None:
-        spans = [span for record in records for span in decode_spans(record)]
+        spans = [span for record in records for span in decode_batch(record).spans]
         if spans:
             self._store.insert(spans, token=token, received_ns=self._clock.now_ns())
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from tests.unit.govern.limits_world import MemoryCounters, MemoryRecords
 from zirkel.api import Services, create_api
-from zirkel.core import Json, ManualClock, Overloaded, Role, Span, decode_pack, decode_spans
+from zirkel.core import Json, ManualClock, Overloaded, Role, Span, decode_batch, decode_pack
 from zirkel.evaluate import Evaluation
 from zirkel.gateway import hash_key
 from zirkel.govern import SYSTEM, Access, Evidence, Vault
@@ -50,7 +50,7 @@ class Telemetry:
     def append_durable(self, payload: bytes) -> None:
         if self.is_full:
             raise Overloaded("the spool is full")
-        self.spans += decode_spans(payload)
+        self.spans += decode_batch(payload).spans
 
     def service_usage(
         self, project_id: str, service: str, environment: str, since_ns: int, until_ns: int

@@ -18,7 +18,7 @@ import uvicorn
 from aiohttp import web
 
 from tests.unit.gateway.provider_stubs import ProviderStub
-from zirkel.core import Json, Overloaded, Resilience, Role, Span, SpanKind, SystemClock, TooLarge, decode_spans
+from zirkel.core import Json, Overloaded, Resilience, Role, Span, SpanKind, SystemClock, TooLarge, decode_batch
 from zirkel.gateway import (
     Gateway,
     GatewayPorts,
@@ -202,7 +202,7 @@ class ListSink:
 
     def calls(self) -> list[list[Span]]:
         """Return the recorded calls, each as its spans: the call's own first."""
-        return [decode_spans(payload) for payload in self.payloads]
+        return [decode_batch(payload).spans for payload in self.payloads]
 
 
 @dataclass

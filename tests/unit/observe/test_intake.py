@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from zirkel.core import Forbidden, Invalid, Overloaded, Principal, Role, Span, TooLarge, Unsupported, decode_spans
+from zirkel.core import Forbidden, Invalid, Overloaded, Principal, Role, Span, TooLarge, Unsupported, decode_batch
 from zirkel.observe import MAX_BODY_BYTES, Intake
 
 SENDER = Principal("p", "k1", "app", frozenset({Role.INGEST}))
@@ -24,7 +24,7 @@ class Disk:
         self.payloads.append(payload)
 
     def spans(self) -> list[Span]:
-        return [span for payload in self.payloads for span in decode_spans(payload)]
+        return [span for payload in self.payloads for span in decode_batch(payload).spans]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zirkel.core import decode_spans, encode_spans
+from zirkel.core import decode_batch, encode_spans
 from zirkel.lib.otlp import DecodedEvent, DecodedSpan, JsonLike
 from zirkel.observe import normalise
 from zirkel.observe.normalise import normalise_span
@@ -115,7 +115,7 @@ def test_any_attributes_give_a_storable_span_with_the_originals(
         status_code=status_code,
     )
     span = normalise_span(sent, project_id="p")
-    assert decode_spans(encode_spans([span])) == [span]
+    assert decode_batch(encode_spans([span])).spans == [span]
     assert {key: json.loads(value) for key, value in span.attributes.items()} == sent.attributes
     assert all(json.loads(value) is not None for value in (span.input, span.output, span.tools) if value)
     usage = span.usage
