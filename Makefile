@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit flows bench-gateway format lock up picture clean
+.PHONY: help setup demo test check unit flows bench-gateway bench-telemetry format lock up picture clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## set up .venv from the lock files
 
@@ -41,6 +41,9 @@ flows: setup ## only the tests with real processes
 
 bench-gateway: setup ## compare the gateway with nginx and LiteLLM on this machine (QUICK=1, LONG=1)
 	$(BIN)/python -m bench.gateway $(if $(QUICK),--quick) $(if $(LONG),--long) --output bench-gateway.json
+
+bench-telemetry: setup ## measure telemetry beside Phoenix and MLflow on this machine (QUICK=1)
+	$(BIN)/python -m bench.telemetry $(if $(QUICK),--quick) --output bench-telemetry.json
 
 format: setup ## format the code
 	$(BIN)/ruff format .

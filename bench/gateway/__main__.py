@@ -14,10 +14,11 @@ from bench.gateway.figures import Memory, Rounds, figures
 from bench.gateway.installation import Size, start_zirkel
 from bench.gateway.measure import Measured, Point, largest_rss_mib, measure
 from bench.gateway.peers import find_litellm, start_litellm, start_nginx
-from bench.gateway.processes import Unavailable
 from bench.gateway.profiling import print_profile
-from bench.gateway.report import Run, markdown, this_machine, to_json, versions, warning
+from bench.gateway.report import Run, markdown, to_json, versions
 from bench.gateway.system import System, start_direct
+from bench.machine import this_machine, warning
+from bench.processes import Unavailable
 from zirkel.app.demo.processes import free_ports
 
 SIZES = (Size("zirkel"), Size("zirkel-2", workers=2), Size("zirkel-large", keys=10_000, routes=250))

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from bench.gateway.exchange import PACED_MODEL, PATH, PLAIN_MODEL
-from bench.gateway.processes import Unavailable, end_of, start, stop, tree, wait_for
 from bench.gateway.system import System
+from bench.processes import Unavailable, end_of, start, stop, tree, wait_for
 from zirkel import __version__
 from zirkel.app.config import load_config
 from zirkel.app.demo.processes import KEY, free_ports

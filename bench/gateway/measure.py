@@ -11,8 +11,8 @@ from typing import IO, Literal
 import msgspec
 
 from bench.gateway.load import UNBOUNDED, LoadResult, LoadSpec
-from bench.gateway.processes import cpu_s, rss_mib, tree
 from bench.gateway.system import System
+from bench.processes import cpu_s, rss_mib, tree
 
 _SETTLE_S = 60.0
 _QUIET_SHARE = 0.05

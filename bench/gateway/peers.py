@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from bench.gateway.exchange import PACED_MODEL, PLAIN_MODEL
-from bench.gateway.processes import Unavailable, answers, start, stop, wait_for
 from bench.gateway.system import System
+from bench.processes import Unavailable, answers, start, stop, wait_for
 from zirkel.app.config import clean_environment, read_variable
 
 LITELLM_REQUIREMENT = "litellm[proxy]"

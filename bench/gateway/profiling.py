@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 
 from bench.gateway.installation import Size, start_zirkel
 from bench.gateway.measure import Kind, Point, measure
-from bench.gateway.processes import answers, start, stop, wait_for
 from bench.gateway.system import System
+from bench.processes import answers, start, stop, wait_for
 from zirkel.app.config import load_config
 from zirkel.app.demo.processes import free_ports
 from zirkel.app.gateway_wiring import build_gateway

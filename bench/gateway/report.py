@@ -1,10 +1,7 @@
 """The run as Markdown and as JSON."""
 
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -12,21 +9,7 @@ import msgspec
 from bench.gateway.figures import Figure, Memory, Rounds
 from bench.gateway.measure import Measured
 from bench.gateway.system import System
-
-BUSY_LOAD = 0.5
-"""Load average per core before a run from which on its figures are doubtful."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where a run took place."""
-
-    cores: int
-    processor: str
-    kernel: str
-    python: str
-    load_before: float
-    """Load average of the last minute."""
+from bench.machine import Machine, warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +25,6 @@ class Run:
     figures: Sequence[Figure]
     load_after: float
     """Load average of the last minute of the run, its own load among it."""
-
-
-def this_machine() -> Machine:
-    """Return the machine as it is now."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return Machine(
-        cores=len(os.sched_getaffinity(0)),
-        processor=names[0] if names else platform.machine(),
-        kernel=platform.release(),
-        python=platform.python_version(),
-        load_before=os.getloadavg()[0],
-    )
-
-
-def warning(machine: Machine) -> str:
-    """Return what to say about a machine that is busy with something else; empty if it is not."""
-    if machine.load_before <= BUSY_LOAD * machine.cores:
-        return ""
-    return f"WARNING: load average {machine.load_before:.1f} on {machine.cores} cores: something else runs here"
 
 
 def versions(systems: Sequence[System]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.gateway.exchange import PACED_MODEL, PLAIN_MODEL
-from bench.gateway.processes import answers, start, stop, wait_for
+from bench.processes import answers, start, stop, wait_for
 
 
 @dataclass(frozen=True, slots=True)
