@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import cast
 
 import msgspec
 
 from zirkel.core import Clock, Role, Unsupported, ZirkelError, new_span_id
-from zirkel.gateway.admission import Wishes, authenticate, read_wishes
+from zirkel.gateway.admission import NO_WISHES, authenticate, read_wishes
 from zirkel.gateway.cache import BoundedMap
 from zirkel.gateway.call import Call, CallPorts
 from zirkel.gateway.chain import Steering
@@ -170,35 +169,33 @@ class Gateway:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = request_headers(scope)
         trace = join_trace(headers.get("traceparent", ""))
-        surface = _surface(cast(str, scope["path"]), headers)
-        known = {"x-zirkel-trace-id": trace.trace_id}
+        surface = _surface(scope["path"], headers)
         try:
             await self._dispatch(scope, headers, trace, surface, receive, send)
         except ClientLeft:
             return
         except ZirkelError as error:
             body = surface.caller.error_body(str(error), status=error.http_status, code=error.code, param=error.path)
-            await send_json(send, error.http_status, body, {**known, **error_headers(error)})
+            await send_json(send, error.http_status, body, {**_known(trace), **error_headers(error)})
 
     async def _dispatch(
         self, scope: Scope, headers: Headers, trace: TraceContext, surface: Surface, receive: Receive, send: Send
     ) -> None:
-        path = cast(str, scope["path"])
-        known = {"x-zirkel-trace-id": trace.trace_id}
-        _check_method(path, cast(str, scope["method"]))
+        path = scope["path"]
+        _check_method(path, scope["method"])
         prepared = self._prepare()
         if path == "/healthz":
-            await send_json(send, 200, self._health(prepared.snapshot), known)
+            await send_json(send, 200, self._health(prepared.snapshot), _known(trace))
             return
         key = authenticate(prepared.snapshot, self._settings.pepper, headers, self._world.clock)
         if path == "/metrics":
-            key.principal().require(Role.READ)
+            key.require(Role.READ)
             text = render_metrics(self._world.metrics_folder, self._world.clock.now_ns())
-            await send_whole(send, 200, text.encode(), {"content-type": CONTENT_TYPE, **known})
+            await send_whole(send, 200, text.encode(), {"content-type": CONTENT_TYPE, **_known(trace)})
             return
-        key.principal().require(Role.CALL)
-        if path == _MODELS or path.startswith(f"{_MODELS}/"):
-            await send_json(send, 200, model_list(prepared, key, path.removeprefix(_MODELS)[1:]), known)
+        key.require(Role.CALL)
+        if path.startswith(_MODELS):
+            await send_json(send, 200, model_list(prepared, key, path.removeprefix(_MODELS)[1:]), _known(trace))
             return
         await self._call(
             prepared,
@@ -216,7 +213,7 @@ class Gateway:
             trace=trace,
             span_id=new_span_id(),
             start_ns=self._world.clock.now_ns(),
-            wishes=Wishes(),
+            wishes=NO_WISHES,
             surface=surface,
             capture=key.capture or prepared.project(key.project_id).capture,
         )
@@ -232,22 +229,18 @@ class Gateway:
     ) -> None:
         try:
             exchange.facts.wishes = read_wishes(key, headers)
-            body = await self._read(headers, receive)
+            _check_encoding(headers)
+            body = await read_body(receive, headers, self._settings.max_body_bytes)
         except ZirkelError as error:
             await exchange.refuse(error)
             return
-        path = cast(str, scope["path"])
+        path = scope["path"]
         if path == COUNT_TOKENS_PATH:
             await TokenCount(self._calls, prepared, key, exchange).run(body, receive)
         elif is_passage(path):
             await Passage(self._calls, prepared, key, exchange).run(scope, headers, body, receive)
         else:
             await Call(self._calls, prepared, key, exchange).run(body, receive)
-
-    async def _read(self, headers: Headers, receive: Receive) -> bytes:
-        if headers.get("content-encoding", "identity") != "identity":
-            raise Unsupported(f"Content-Encoding {headers['content-encoding'][:40]!r}; send the body as it is")
-        return await read_body(receive, headers, self._settings.max_body_bytes)
 
     def _prepare(self) -> Prepared:
         snapshot = self._world.snapshots.current()
@@ -280,11 +273,22 @@ def _surface(path: str, headers: Headers) -> Surface:
     return SURFACES.get(path, CHAT)
 
 
+def _known(trace: TraceContext) -> Headers:
+    """Return the headers of every answer that is not recorded."""
+    return {"x-zirkel-trace-id": trace.trace_id}
+
+
+def _check_encoding(headers: Headers) -> None:
+    encoding = headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise Unsupported(f"Content-Encoding {encoding[:40]!r}; send the body as it is")
+
+
 def _check_method(path: str, method: str) -> None:
-    if is_passage(path):
-        return
     if path in SURFACES or path == COUNT_TOKENS_PATH:
         allowed = "POST"
+    elif is_passage(path):
+        return
     elif path.startswith(f"{_MODELS}/"):
         allowed = "GET"
     else:

@@ -41,9 +41,9 @@ class _Asked(msgspec.Struct, frozen=True):
     request: CallRequest
     plan: Plan
     deadline_ns: int
-    guards: GuardSession | None = None
+    guards: GuardSession | None
     """Look at the answer."""
-    is_stream: bool = False
+    is_stream: bool
     """The upstream is asked for a stream."""
 
 
@@ -80,16 +80,18 @@ class Call:
         facts = self._facts
         request = parse_request(facts.surface, body)
         plan = plan_call(facts, self._key, self._prepared, request)
-        asked = _Asked(request, plan, facts.start_ns + int(self._total_s(plan) * 1e9))
+        asked = _Asked(request, plan, facts.start_ns + int(self._total_s(plan) * 1e9), None, request.is_stream)
         delivery = Delivery(self._exchange, request)
-        guards = await self._check_input(asked)
+        if plan.guardrails is not None:
+            guards = await self._check_input(asked)
+            needs_whole = guards is not None and plan.guardrails.needs_whole_output
+            asked = _Asked(request, plan, asked.deadline_ns, guards, request.is_stream and not needs_whole)
         kept = self._keeping(plan)
-        known = await self._find_kept(kept, guards)
-        if known is not None:
-            await delivery.give_hub(known, None)
-            return
-        needs_whole = guards is not None and plan.guardrails is not None and plan.guardrails.needs_whole_output
-        asked = _Asked(request, plan, asked.deadline_ns, guards, request.is_stream and not needs_whole)
+        if kept is not None:
+            known = await self._find_kept(kept, asked.guards)
+            if known is not None:
+                await delivery.give_hub(known, None)
+                return
         begin = partial(self._begin, asked)
         chain = self._chain = Chain(self._ports.steering, facts.project_id, plan, begin, asked.deadline_ns)
         try:
@@ -166,10 +168,8 @@ class Call:
         hub = msgspec.json.decode(msgspec.json.encode(plan.chain[0].pool[0].members), type=JsonObject)
         return Keeping(self._ports.answers, plan.cache, facts.project_id, facts.release, hub, plan.variables)
 
-    async def _find_kept(self, kept: Keeping | None, guards: GuardSession | None) -> JsonObject | None:
+    async def _find_kept(self, kept: Keeping, guards: GuardSession | None) -> JsonObject | None:
         """Return an earlier answer to the same request, as the guardrails let it go on."""
-        if kept is None:
-            return None
         known, self._facts.cache = await kept.find()
         if known is None or guards is None:
             return known
@@ -199,9 +199,9 @@ class Call:
         return trial
 
     def _attempt(self, target: Target, reason: str, *, is_stream: bool) -> Attempt:
-        tools = target.members.get("tools", b"")
-        messages = target.members.get("messages", b"")
+        tools = target.members.get("tools")
         is_hub = target.is_hub or target.format_name == "chat"
+        messages = target.members.get("messages") if is_hub else None
         return Attempt(
             link=target.link,
             reason=reason,
@@ -211,9 +211,9 @@ class Call:
             span_id=new_span_id(),
             start_ns=self._ports.exchange.clock.now_ns(),
             parameters=recorded_parameters(target.members),
-            tools=bytes(tools).decode(),
+            tools="" if tools is None else str(tools, "utf-8"),
             body=encode_request(target, is_stream=is_stream),
-            messages=bytes(messages) if is_hub else b"",
+            messages=b"" if messages is None else bytes(messages),
         )
 
     async def _refuse(self, error: UpstreamBroken, delivery: Delivery) -> None:

@@ -23,7 +23,6 @@ class Chain:
         self._steering = steering
         self._project_id = project_id
         self._plan = plan
-        self._begin = begin
         self._deadline_ns = deadline_ns
         self._asker = Asker(steering, project_id, plan, begin, deadline_ns)
         self._asks_anyway = False
@@ -54,7 +53,7 @@ class Chain:
 
     def _begin_run(self) -> None:
         policy = self._plan.resilience
-        self._asker = Asker(self._steering, self._project_id, self._plan, self._begin, self._deadline_ns)
+        self._asker.times_asked = 0
         self._asks_anyway, self._failures, self._last = False, [], None
         self._steering.retries.called(self._project_id, policy.retry_share)
         if policy.hedge is not None:
@@ -73,7 +72,7 @@ class Chain:
                 kind = found.kind
                 if kind == "caller":
                     break
-            elif isinstance(found, Whole | Streaming):
+            elif isinstance(found, (Whole, Streaming)):
                 if not (_is_filtered(found) and self._has_later(number, _CONTENT_FILTER)):
                     return found
                 filtered, kind = found, _CONTENT_FILTER
@@ -131,7 +130,7 @@ class Chain:
 
     async def _ask(self, visit: Visit, target: Target, reason: str, link: Link) -> Found | Failed:
         found = await self._asker.ask(visit, target, reason, link)
-        if isinstance(found, UpstreamBroken | Invalid):
+        if isinstance(found, (UpstreamBroken, Invalid)):
             self._failures.append(f"{target.place}: {found.reason if isinstance(found, UpstreamBroken) else found}")
             self._last = found
         return found

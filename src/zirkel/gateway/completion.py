@@ -144,7 +144,7 @@ def parse_completion(body: bytes) -> Completion:
         msgspec.DecodeError: If it is not a chat completion.
     """
     answer = _answers.decode(body)
-    messages = [bytes(choice.message).decode("utf-8", "replace") for choice in answer.choices]
+    messages = [str(choice.message, "utf-8", "replace") for choice in answer.choices]
     return Completion(
         model=answer.model or "",
         finish_reason=(answer.choices[0].finish_reason or "") if answer.choices else "",

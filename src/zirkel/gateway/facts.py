@@ -1,7 +1,8 @@
 """What is known of a call so far: filled in step by step, and read for the answer's headers and the record."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+import msgspec
 
 from zirkel.core import CaptureMode, Usage
 from zirkel.gateway.admission import Wishes
@@ -15,10 +16,10 @@ from zirkel.gateway.trace import TraceContext
 
 _DETAIL_CHARACTERS = 1000
 _SHORTEST_SECRET = 4
+_FREE = Decimal(0)
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """One try at one place. It has failed if ``error_type`` is set."""
 
     link: int
@@ -32,14 +33,14 @@ class Attempt:
     because: str = ""
     """Of a fallback: ``failure``, ``context_window`` or ``content_filter``."""
     price: CompiledPrice | None = None
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = {}
     tools: str = ""
-    body: bytes = field(default=b"", repr=False)
-    messages: bytes = field(default=b"", repr=False)
+    body: bytes = b""
+    messages: bytes = b""
     """The messages that are sent, where they are in hub form: recorded, and counted should nobody report tokens."""
     names_media: bool = False
     """The body names more than it says: images, files, earlier answers."""
-    credential: str = field(default="", repr=False)
+    credential: str = ""
     max_output_tokens: int | None = None
     """What the request allows, over all choices; ``None`` if it does not say."""
     reserved_usd: Decimal | None = None
@@ -48,12 +49,16 @@ class Attempt:
     end_ns: int = 0
     first_token_ns: int | None = None
     last_token_ns: int | None = None
-    completion: Completion = field(default_factory=Completion)
-    usage: Usage = field(default_factory=Usage)
+    completion: Completion = Completion()
+    usage: Usage = Usage()
     cost_usd: Decimal | None = None
     settlement: str = ""
     error_type: str = ""
     status_message: str = ""
+
+    def __repr__(self) -> str:
+        """Return where it went, and nothing that nobody may see."""
+        return f"Attempt({self.place!r}, {self.reason!r}, span_id={self.span_id!r}, error_type={self.error_type!r})"
 
     @property
     def place(self) -> str:
@@ -82,8 +87,7 @@ class Attempt:
         self.status_message = self.redact(message)[:_DETAIL_CHARACTERS]
 
 
-@dataclass(slots=True)
-class CallFacts:
+class CallFacts(msgspec.Struct):
     """One call. It has failed if ``error_type`` is set."""
 
     project_id: str
@@ -114,12 +118,12 @@ class CallFacts:
     """The messages that go to the upstream, as JSON text."""
     output: str = ""
     """What the caller got, where that is not what the model said."""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = []
     answered: Attempt | None = None
     """The attempt whose answer, good or bad, the caller gets."""
     cache: str = ""
-    verdicts: list[Verdict] = field(default_factory=list)
-    soft_passed: list[SoftPassed] = field(default_factory=list)
+    verdicts: list[Verdict] = []
+    soft_passed: list[SoftPassed] = []
     """Budgets whose soft level this call was the first to pass."""
     error_type: str = ""
     status_message: str = ""
@@ -131,7 +135,7 @@ class CallFacts:
 
     def cost_usd(self) -> Decimal | None:
         """Return what all attempts cost together; ``None``, unknown, if one is."""
-        total = Decimal(0)
+        total = _FREE
         for attempt in self.attempts:
             if attempt.cost_usd is None:
                 return None

@@ -102,7 +102,7 @@ class CallGuardPorts:
             name=name,
             upstream=upstream,
             model=sent,
-            format_name=choose_format(self.prepared, upstream, CHAT, is_hub=True),
+            format_name=choose_format(self.prepared.formats(upstream), CHAT, is_hub=True),
             members=members,
             is_hub=True,
             prices=self.prepared.prices(self.facts.project_id, place),

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from zirkel.core import Resilience
 
 LONGEST_REST_S = 3600.0
@@ -12,8 +14,7 @@ _MOST_PLACES = 10_000
 _NS = 1_000_000_000
 
 
-@dataclass(slots=True, eq=False)
-class Visit:
+class Visit(msgspec.Struct, frozen=True, eq=False):
     """Leave to call a place once."""
 
     place: str

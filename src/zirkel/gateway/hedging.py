@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+import msgspec
+
 from zirkel.core import Clock, GuardrailRefused, Invalid, ZirkelError
 from zirkel.gateway.health import Health, Visit
 from zirkel.gateway.pacing import Delays, Share
@@ -34,8 +36,7 @@ class Steering:
     delays: Delays = field(default_factory=Delays)
 
 
-@dataclass(frozen=True, slots=True)
-class _Runner:
+class _Runner(msgspec.Struct, frozen=True):
     """A request that runs; there may be two for the same answer."""
 
     trial: Try

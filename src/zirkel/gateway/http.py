@@ -4,13 +4,33 @@ Source: ASGI specification, HTTP and WebSocket message format 2.4.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
+from typing import Required, TypedDict
 from urllib.parse import quote
 
 from zirkel.core import Invalid, TooLarge
 
-Scope = Mapping[str, object]
-Message = dict[str, object]
+
+class Scope(TypedDict, total=False):
+    """A connection, as far as it is looked at here."""
+
+    type: Required[str]
+    method: str
+    path: str
+    raw_path: bytes | None
+    query_string: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class Message(TypedDict, total=False):
+    """What is received and sent on a connection."""
+
+    type: Required[str]
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    more_body: bool
+
+
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[str, str]
@@ -29,7 +49,7 @@ def request_headers(scope: Scope) -> dict[str, str]:
     Source: RFC 9110, section 5.3.
     """
     found: dict[str, str] = {}
-    for raw_name, raw_value in cast(list[tuple[bytes, bytes]], scope["headers"]):
+    for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "replace")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
@@ -46,34 +66,39 @@ async def read_body(receive: Receive, headers: Headers, max_bytes: int) -> bytes
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > _LONGEST_LENGTH:
         raise Invalid(f"Content-Length is a number, not {length[:40]!r}")
-    _check_size(int(length), max_bytes)
+    if int(length) > max_bytes:
+        raise _too_large(max_bytes)
     chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        chunk = cast(bytes, message.get("body", b""))
+        chunk = message.get("body", b"")
         size += len(chunk)
-        _check_size(size, max_bytes)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise TooLarge(f"the body is longer than {max_bytes} bytes, the limit of this gateway")
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is longer than {max_bytes} bytes, the limit of this gateway")
 
 
 async def send_head(send: Send, status: int, headers: Headers) -> None:
     """Send status and headers. Characters that a header cannot carry are percent-encoded."""
+    await send(_head(status, headers))
+
+
+def _head(status: int, headers: Headers) -> Message:
     together = "".join(headers.values())
     if together.isascii() and together.isprintable():
         lines = [(name.encode(), value.encode()) for name, value in headers.items()]
     else:
         lines = [(name.encode(), _header_value(value)) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
+    return {"type": "http.response.start", "status": status, "headers": lines}
 
 
 async def send_part(send: Send, body: bytes, *, is_last: bool) -> None:
@@ -88,8 +113,8 @@ async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> N
 
 async def send_whole(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """Send a whole answer, with its length."""
-    await send_head(send, status, {"content-length": str(len(body)), **headers})
-    await send_part(send, body, is_last=True)
+    await send(_head(status, {"content-length": str(len(body)), **headers}))
+    await send({"type": "http.response.body", "body": body})
 
 
 def _header_value(value: str) -> bytes:

@@ -22,7 +22,8 @@ _OPEN_LABELS = frozenset(
 _LONGEST_VALUE = 200
 _log = logging.getLogger("zirkel.gateway")
 _PAGE_BYTES = resource.getpagesize()
-_BUCKETS = tuple((name, name.removesuffix("_tokens")) for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+_BUCKETS = tuple(name.removesuffix("_tokens") for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+"""As ``Usage`` begins."""
 
 
 class CallEnd(msgspec.Struct, frozen=True):
@@ -128,8 +129,7 @@ class GatewayMetrics:
         """Note a try that ended."""
         values, usage, model = self._values, end.usage, f"{end.upstream}/{end.model}"
         values["attempts_total"].add_to((end.upstream, end.model, end.reason, end.error_type or "ok"), 1)
-        for name, bucket in _BUCKETS:
-            tokens = getattr(usage, name)
+        for bucket, tokens in zip(_BUCKETS, msgspec.structs.astuple(usage), strict=False):
             if tokens:
                 values["tokens_total"].add_to((model, bucket), tokens)
         if end.cost_usd is None:
@@ -221,9 +221,11 @@ class _Values:
     def add_to(self, key: tuple[str, ...], amount: float) -> None:
         """Add under the labels' values, in the order of their names."""
         known = self._known
-        if key not in known:
+        value = known.get(key)
+        if value is None:
             key = self._keys.bounded(key, known)
-        known[key] = known.get(key, 0) + amount
+            value = known.get(key, 0)
+        known[key] = value + amount
 
     def set(self, labels: Mapping[str, str], value: float) -> None:
         self._known[self._key(labels)] = value
@@ -252,12 +254,12 @@ class _Histograms:
 
     def observe_at(self, key: tuple[str, ...], value: float) -> None:
         """Note a value under the labels' values, in the order of their names."""
-        if key not in self._counts:
+        counts = self._counts.get(key)
+        if counts is None:
             key = self._keys.bounded(key, self._counts)
-            if key not in self._counts:
-                self._counts[key], self._sums[key] = [0] * (len(self._bounds) + 1), 0.0
-        self._counts[key][bisect_left(self._bounds, value)] += 1
-        self._sums[key] += value
+            counts = self._counts.setdefault(key, [0] * (len(self._bounds) + 1))
+        counts[bisect_left(self._bounds, value)] += 1
+        self._sums[key] = self._sums.get(key, 0.0) + value
 
     def samples(self) -> list[HistogramSample]:
         return [HistogramSample(list(key), counts, self._sums[key]) for key, counts in self._counts.items()]

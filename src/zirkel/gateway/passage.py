@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import cast
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -89,14 +88,14 @@ class Passage:
         await self._relay.run(passed, attempt)
 
     def _read(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Passed, str]:
-        raw = cast(bytes, scope.get("raw_path") or quote(cast(str, scope["path"])).encode()).decode("latin-1")
+        raw = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
         name, _, rest = raw.removeprefix(_PREFIX).partition("/")
         upstream = self._prepared.snapshot.upstreams.get(f"{self._exchange.facts.project_id}/{name}")
         dialect = DIALECTS.get(upstream.dialect) if upstream is not None else None
         if upstream is None or dialect is None:
             raise NotFound(f"this project has no upstream {name[:200]!r}")
-        method, path = cast(str, scope["method"]), f"/{rest}"
-        query = cast(bytes, scope.get("query_string", b"")).decode("latin-1")
+        method, path = scope["method"], f"/{rest}"
+        query = scope.get("query_string", b"").decode("latin-1")
 
         def find(credential: str, sent: bytes) -> Endpoint:
             return dialect.passage(

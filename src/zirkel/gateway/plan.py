@@ -19,7 +19,7 @@ from zirkel.gateway.facts import CallFacts
 from zirkel.gateway.guardrails import Guardrails
 from zirkel.gateway.limits import Scope
 from zirkel.gateway.masking import release_mask
-from zirkel.gateway.prepared import Prepared, target_parameters
+from zirkel.gateway.prepared import Place, Prepared
 from zirkel.gateway.pricing import CompiledPrice
 from zirkel.gateway.prompt import render_messages
 from zirkel.gateway.request import CallRequest, Members
@@ -29,7 +29,6 @@ from zirkel.gateway.snapshot import (
     SnapshotLink,
     SnapshotRelease,
     SnapshotRoute,
-    SnapshotTarget,
     SnapshotUpstream,
 )
 from zirkel.gateway.surfaces import UPSTREAM_FORMATS, Surface
@@ -37,8 +36,6 @@ from zirkel.gateway.surfaces import UPSTREAM_FORMATS, Surface
 SERVICE = "service:"
 DEFAULT_ENVIRONMENT = "production"
 _CHAT_FORMATS = ("chat", "messages", "gemini", "converse", "responses")
-_NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options"})
-_OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 _LONGEST_NAME = 200
 
 
@@ -210,10 +207,11 @@ def _plan_model(facts: CallFacts, key: SnapshotKey, prepared: Prepared, request:
         raise Invalid("a release is pinned for a service; name it as service:NAME", path="model")
     if request.variables:
         raise Invalid("variables are for a service's prompt; name it as service:NAME", path="zirkel.variables")
-    alias = prepared.snapshot.models.get(f"{facts.project_id}/{request.model}")
-    chain = alias.chain if alias is not None else [_direct(facts, prepared, request)]
+    name = f"{facts.project_id}/{request.model}"
+    alias = prepared.snapshot.models.get(name)
+    chain = alias.chain if alias is not None else _direct(facts, prepared, request)
     # Of a direct call only what the configuration knows is a name to count by.
-    is_known = alias is not None or f"{facts.project_id}/{request.model}" in prepared.snapshot.prices
+    is_known = alias is not None or name in prepared.snapshot.prices
     facts.target_name = request.model if is_known else ""
     scopes = _scopes(facts, key, prepared)
     prepared.check_models(scopes, request.model)
@@ -225,7 +223,7 @@ def _plan_model(facts: CallFacts, key: SnapshotKey, prepared: Prepared, request:
     )
 
 
-def _direct(facts: CallFacts, prepared: Prepared, request: CallRequest) -> SnapshotLink:
+def _direct(facts: CallFacts, prepared: Prepared, request: CallRequest) -> Sequence[SnapshotLink]:
     name, slash, model = request.model.partition("/")
     if not slash or not name or not model:
         raise NotFound(
@@ -235,7 +233,7 @@ def _direct(facts: CallFacts, prepared: Prepared, request: CallRequest) -> Snaps
         )
     if f"{facts.project_id}/{name}" not in prepared.snapshot.upstreams:
         raise NotFound(f"this project has no upstream {name[:200]!r}", path="model")
-    return SnapshotLink([SnapshotTarget(name, model)])
+    return prepared.direct_chain(name, model)
 
 
 def _scopes(facts: CallFacts, key: SnapshotKey, prepared: Prepared) -> tuple[Scope, ...]:
@@ -253,61 +251,46 @@ def _chain(
     is_hub: bool,
 ) -> tuple[Link, ...]:
     chain = []
+    can_be_asked = False
     for number, link in enumerate(links):
-        pool = [_target(facts, prepared, request, number, place, members, is_hub=is_hub) for place in link.pool]
+        pool = []
+        for one in link.pool:
+            place = prepared.place(facts.project_id, one)
+            target = _target(request, number, place, members, is_hub=is_hub)
+            can_be_asked = can_be_asked or target.upstream is None or target.format_name != ""
+            pool.append(target)
         chain.append(Link(tuple(pool), link.on))
-    if all(target.upstream is not None and not target.format_name for link in chain for target in link.pool):
+    if not can_be_asked:
         asked = request.surface.format_name
         raise Invalid(f"no upstream of {request.model[:200]!r} can be asked for {asked}", path="model")
     return tuple(chain)
 
 
-def _target(
-    facts: CallFacts,
-    prepared: Prepared,
-    request: CallRequest,
-    number: int,
-    place: SnapshotTarget,
-    members: Members,
-    *,
-    is_hub: bool,
-) -> Target:
-    upstream = prepared.snapshot.upstreams.get(f"{facts.project_id}/{place.upstream}")
-    format_name = choose_format(prepared, upstream, request.surface, is_hub=is_hub) if upstream is not None else ""
-    if not is_hub and request.surface.is_chat and format_name != request.surface.format_name:
+def _target(request: CallRequest, number: int, place: Place, members: Members, *, is_hub: bool) -> Target:
+    surface = request.surface
+    format_name = choose_format(place.formats, surface, is_hub=is_hub) if place.upstream is not None else ""
+    if not is_hub and surface.is_chat and format_name != surface.format_name:
         members, is_hub = request.hub_members(), True
-    sent = (upstream.model_override if upstream is not None else "") or place.model
+    if place.replaced:
+        members = {name: raw for name, raw in members.items() if name not in place.replaced}
     return Target(
         link=number,
-        name=place.upstream,
-        upstream=upstream,
-        model=sent,
+        name=place.name,
+        upstream=place.upstream,
+        model=place.model,
         format_name=format_name,
-        members=_with_parameters(members, place, sent),
+        members={**members, **place.members},
         is_hub=is_hub,
-        prices=prepared.prices(facts.project_id, place),
-        weight=place.weight,
+        prices=place.prices,
+        weight=place.target.weight,
     )
 
 
-def _with_parameters(members: Members, place: SnapshotTarget, sent: str) -> Members:
-    try:
-        parameters = target_parameters(place)
-    except msgspec.DecodeError as error:
-        raise Corrupt(f"the parameters of {place.upstream}/{place.model} are not a JSON object: {error}") from None
-    # Both names of one limit are more than an upstream takes.
-    replaced = _OUTPUT_LIMITS if _OUTPUT_LIMITS & parameters.keys() else frozenset[str]()
-    whole = {name: raw for name, raw in members.items() if name not in replaced}
-    whole |= {name: raw for name, raw in parameters.items() if name not in _NOT_PARAMETERS}
-    return whole | {"model": msgspec.Raw(msgspec.json.encode(sent))}
-
-
-def choose_format(prepared: Prepared, upstream: SnapshotUpstream, surface: Surface, *, is_hub: bool) -> str:
+def choose_format(spoken: Sequence[str], surface: Surface, *, is_hub: bool) -> str:
     """Return the format to call an upstream in: the caller's own if it is spoken there, else one for chats.
 
     Empty if there is none: what is asked for is not a chat, and not spoken there.
     """
-    spoken = prepared.formats(upstream)
     if not is_hub and surface.format_name in spoken:
         return surface.format_name
     if not surface.is_chat:

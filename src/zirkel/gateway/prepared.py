@@ -3,10 +3,11 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 import msgspec
 
-from zirkel.core import Forbidden, Limits
+from zirkel.core import Corrupt, Forbidden, Limits
 from zirkel.core.guardrails import GuardrailsSpec
 from zirkel.gateway.dialects import DIALECTS
 from zirkel.gateway.guardrails import Guardrails, compile_guardrails
@@ -18,6 +19,7 @@ from zirkel.gateway.prompt import CompiledPrompt, compile_prompt
 from zirkel.gateway.snapshot import (
     Snapshot,
     SnapshotKey,
+    SnapshotLink,
     SnapshotProject,
     SnapshotRelease,
     SnapshotTarget,
@@ -26,9 +28,35 @@ from zirkel.gateway.snapshot import (
 
 _MOST_RELEASES = 256
 _MOST_SUBJECTS = 20_000
+_MOST_PLACES = 4096
+_LONGEST_NAME = 200
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _NO_LIMITS = Limits()
 _NULL = msgspec.Raw(b"null")
 _NO_PROJECT = SnapshotProject()
+_NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options"})
+_OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What the snapshot says of one place of a chain, the same for every call."""
+
+    target: SnapshotTarget
+    name: str
+    """The upstream's."""
+    upstream: SnapshotUpstream | None
+    """``None`` if the snapshot has none of this name."""
+    model: str
+    """As sent."""
+    formats: tuple[str, ...]
+    """The wire formats it speaks."""
+    members: Mapping[str, msgspec.Raw]
+    """What is sent whatever the caller says: parameters, and the model's name."""
+    replaced: frozenset[str]
+    """What is not sent though the caller says it: both names of one limit are more than an upstream takes."""
+    prices: Sequence[CompiledPrice]
+    """Newest first."""
 
 
 class Prepared:
@@ -43,6 +71,10 @@ class Prepared:
         self._price_lookup = PriceLookup(snapshot.prices)
         self._prices: dict[int, Sequence[CompiledPrice]] = {}
         """By the identity of the snapshot's own list."""
+        self._places: dict[tuple[str, int], Place] = {}
+        """By project and the identity of the target, which its place keeps alive."""
+        self._direct: dict[tuple[str, str], Sequence[SnapshotLink]] = {}
+        """By upstream and model."""
         self._scopes: dict[tuple[str, str, str], tuple[Scope, ...]] = {}
         self._formats: dict[str, tuple[str, ...]] = {}
 
@@ -105,6 +137,48 @@ class Prepared:
             compiled = self._prices[id(found)] = tuple(CompiledPrice(price) for price in found)
         return compiled
 
+    def place(self, project_id: str, target: SnapshotTarget) -> Place:
+        """Return the place of a target.
+
+        Raises:
+            Corrupt: If its parameters are not a JSON object.
+        """
+        key = (project_id, id(target))
+        found = self._places.get(key)
+        if found is None:
+            found = self._find_place(project_id, target)
+            _remember(self._places, key, found, len(target.model))
+        return found
+
+    def direct_chain(self, upstream: str, model: str) -> Sequence[SnapshotLink]:
+        """Return the chain of a call to ``UPSTREAM/MODEL``, as far as possible the same one for the same names."""
+        key = (upstream, model)
+        found = self._direct.get(key)
+        if found is None:
+            found = [SnapshotLink([SnapshotTarget(upstream, model)])]
+            _remember(self._direct, key, found, len(model))
+        return found
+
+    def _find_place(self, project_id: str, target: SnapshotTarget) -> Place:
+        try:
+            parameters = msgspec.json.decode(target.parameters, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError as error:
+            place = f"{target.upstream}/{target.model}"
+            raise Corrupt(f"the parameters of {place} are not a JSON object: {error}") from None
+        upstream = self.snapshot.upstreams.get(f"{project_id}/{target.upstream}")
+        sent = (upstream.model_override if upstream is not None else "") or target.model
+        members = {name: raw for name, raw in parameters.items() if name not in _NOT_PARAMETERS}
+        return Place(
+            target=target,
+            name=target.upstream,
+            upstream=upstream,
+            model=sent,
+            formats=self.formats(upstream) if upstream is not None else (),
+            members=members | {"model": msgspec.Raw(msgspec.json.encode(sent))},
+            replaced=_OUTPUT_LIMITS if _OUTPUT_LIMITS & parameters.keys() else frozenset(),
+            prices=self.prices(project_id, target),
+        )
+
     def scopes(self, key: SnapshotKey, user_id: str, service: str) -> tuple[Scope, ...]:
         """Return the subjects with limits that a call counts against: key, user, service, project."""
         name = (key.key_id, user_id, service)
@@ -146,10 +220,9 @@ class Prepared:
                 )
 
 
-def target_parameters(target: SnapshotTarget) -> Mapping[str, msgspec.Raw]:
-    """Return the parameters of a target by name, each as its original bytes.
-
-    Raises:
-        msgspec.DecodeError: If they are not a JSON object.
-    """
-    return msgspec.json.decode(target.parameters, type=dict[str, msgspec.Raw])
+def _remember(known: dict[_Key, _Value], key: _Key, value: _Value, name_length: int) -> None:
+    """Keep what belongs to a name. Callers make up names: how many are kept, and how long ones, has an end."""
+    if name_length <= _LONGEST_NAME:
+        if len(known) >= _MOST_PLACES:
+            known.clear()
+        known[key] = value

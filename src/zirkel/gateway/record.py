@@ -1,7 +1,7 @@
 """The spans of a call, and their way to the sink."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +18,7 @@ _NOT_PARAMETERS = frozenset(
     {"model", "messages", "input", "prompt", "system", "instructions", "stream", "stream_options", "user"}
     | {"safety_identifier", "tools", "zirkel", "metadata"}
 )
+_NOTHING: Set[str] = frozenset()
 _CONTENT = ("input", "output", "status_message", "tools")
 _log = logging.getLogger("zirkel.gateway")
 
@@ -46,7 +47,9 @@ class Recorder:
         """Write the record. Returns even if the sink fails: the caller's answer does not depend on it."""
         self._counters.calls += 1
         try:
-            spans = [_kept(span, facts) for span in call_spans(facts, now_ns)]
+            spans = call_spans(facts, now_ns)
+            if facts.capture != "on" or facts.mask is not None:
+                spans = [_kept(span, facts) for span in spans]
             try:
                 self._sink.append(encode_spans(spans))
             except TooLarge:
@@ -100,42 +103,27 @@ def _without_content(span: Span) -> Span:
 
 def call_spans(facts: CallFacts, now_ns: int) -> list[Span]:
     """Return the spans of a call that ends at ``now_ns``: the call, then its attempts."""
-    answered = facts.answered
+    rewritten = _rewritten(facts)
+    call = _call_span(facts, rewritten, now_ns)
+    return [call, *[_attempt_span(call, facts, attempt, rewritten, now_ns) for attempt in facts.attempts]]
+
+
+def _call_span(facts: CallFacts, rewritten: Set[str], now_ns: int) -> Span:
+    answered, wishes = facts.answered, facts.wishes
     first_token_ns = None if answered is None else answered.first_token_ns
-    common = _common(facts)
-    call = msgspec.structs.replace(
-        common,
+    return Span(
+        project_id=facts.project_id,
+        trace_id=facts.trace.trace_id,
         span_id=facts.span_id,
         parent_span_id=facts.trace.parent_span_id,
         name=facts.name,
         kind=SpanKind.CALL,
+        source="gateway",
         start_ns=facts.start_ns,
         end_ns=now_ns,
         status="error" if facts.error_type else "ok",
         error_type=facts.error_type,
         status_message=facts.status_message,
-        input=facts.rendered if "input" in _rewritten(facts) else facts.input,
-        output=facts.output or ("" if answered is None else answered.completion.text),
-        cache=facts.cache,
-        events=[
-            *(SpanEvent("zirkel.guardrail", now_ns, _verdict_attributes(verdict)) for verdict in facts.verdicts),
-            *(SpanEvent("zirkel.budget.soft_passed", now_ns, _budget_attributes(it)) for it in facts.soft_passed),
-        ],
-        time_to_first_token_ns=None if first_token_ns is None else first_token_ns - facts.start_ns,
-    )
-    return [call, *(_attempt_span(common, facts, attempt, now_ns) for attempt in facts.attempts)]
-
-
-def _common(facts: CallFacts) -> Span:
-    wishes = facts.wishes
-    return Span(
-        project_id=facts.project_id,
-        trace_id=facts.trace.trace_id,
-        span_id="",
-        name="",
-        source="gateway",
-        start_ns=0,
-        end_ns=0,
         service=facts.service,
         environment=facts.environment,
         release=facts.release,
@@ -151,17 +139,29 @@ def _common(facts: CallFacts) -> Span:
         experiment_id=wishes.experiment_id,
         item_id=wishes.item_id,
         trial=wishes.trial,
+        cache=facts.cache,
+        time_to_first_token_ns=None if first_token_ns is None else first_token_ns - facts.start_ns,
+        input=facts.rendered if "input" in rewritten else facts.input,
+        output=facts.output or ("" if answered is None else answered.completion.text),
+        events=_events(facts, now_ns) if facts.verdicts or facts.soft_passed else [],
     )
 
 
-def _attempt_span(common: Span, facts: CallFacts, attempt: Attempt, now_ns: int) -> Span:
+def _events(facts: CallFacts, now_ns: int) -> list[SpanEvent]:
+    return [
+        *(SpanEvent("zirkel.guardrail", now_ns, _verdict_attributes(verdict)) for verdict in facts.verdicts),
+        *(SpanEvent("zirkel.budget.soft_passed", now_ns, _budget_attributes(it)) for it in facts.soft_passed),
+    ]
+
+
+def _attempt_span(call: Span, facts: CallFacts, attempt: Attempt, rewritten: Set[str], now_ns: int) -> Span:
+    """Return an attempt's span: its call's, but for what the attempt has of its own."""
     completion, surface = attempt.completion, facts.surface
     first_token_ns = attempt.first_token_ns
-    rewritten = _rewritten(facts)
     is_kept = attempt.reason != "guardrail" or not rewritten
     asked = attempt.messages.decode("utf-8", "replace") or facts.rendered
     return msgspec.structs.replace(
-        common,
+        call,
         span_id=attempt.span_id,
         parent_span_id=facts.span_id,
         name=f"{surface.operation} {attempt.model}".strip(),
@@ -179,6 +179,7 @@ def _attempt_span(common: Span, facts: CallFacts, attempt: Attempt, now_ns: int)
         finish_reason=completion.finish_reason,
         attempt=attempt.link,
         attempt_reason=attempt.reason,
+        cache="",
         settlement=attempt.settlement,
         reserved_usd=attempt.reserved_usd,
         time_to_first_token_ns=None if first_token_ns is None else first_token_ns - attempt.start_ns,
@@ -189,11 +190,14 @@ def _attempt_span(common: Span, facts: CallFacts, attempt: Attempt, now_ns: int)
         input=asked if is_kept else "",
         output="" if "output" in rewritten else completion.message,
         tools=attempt.tools,
+        events=[],
     )
 
 
-def _rewritten(facts: CallFacts) -> set[str]:
+def _rewritten(facts: CallFacts) -> Set[str]:
     """Return the stages at which a hook put another text in the place of one: the first one is not to be kept."""
+    if not facts.verdicts:
+        return _NOTHING
     return {verdict.stage for verdict in facts.verdicts if verdict.kind == "http" and verdict.action == "mask"}
 
 
@@ -236,10 +240,4 @@ def _budget_attributes(passed: SoftPassed) -> dict[str, str]:
 
 def recorded_parameters(members: Mapping[str, msgspec.Raw]) -> dict[str, str]:
     """Return the parameters among a body's members, each as JSON text."""
-    return dict(_parameters(members))
-
-
-def _parameters(members: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
-    for name, raw in members.items():
-        if name not in _NOT_PARAMETERS:
-            yield name, bytes(raw).decode()
+    return {name: str(raw, "utf-8") for name, raw in members.items() if name not in _NOT_PARAMETERS}

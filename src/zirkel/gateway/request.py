@@ -1,7 +1,6 @@
 """A request's body as the caller sent it. Members that are not ours keep their original bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
@@ -56,8 +55,7 @@ _messages = msgspec.json.Decoder(list[_Message])
 _objects = msgspec.json.Decoder(JsonObject)
 
 
-@dataclass(slots=True)
-class CallRequest:
+class CallRequest(msgspec.Struct):
     """A checked request body."""
 
     surface: Surface
@@ -72,12 +70,12 @@ class CallRequest:
     """Whom the call is for, as the body says; else empty."""
     variables: Mapping[str, Json] | None
     """``None`` if none were sent."""
-    _native: JsonObject | None = field(default=None, repr=False)
+    _native: JsonObject | None = None
 
     def raw_text(self, name: str) -> str:
         """Return a member as JSON text, empty if it was not sent."""
         found = self.members.get(name)
-        return "" if found is None else bytes(found).decode()
+        return "" if found is None else str(found, "utf-8")
 
     @property
     def hides_usage(self) -> bool:
@@ -85,11 +83,10 @@ class CallRequest:
         return self.is_stream and not self.wants_usage and self.surface.format_name in _ASKS_FOR_USAGE
 
     def streamed_members(self) -> Members:
-        """Return the members to forward: those sent, and for a stream the wish for a usage chunk."""
-        members = dict(self.members)
-        if self.hides_usage:
-            members["stream_options"] = _with_usage(members.get("stream_options"))
-        return members
+        """Return the members to forward, not to be changed: those sent, and for a stream the wish for a usage chunk."""
+        if not self.hides_usage:
+            return self.members
+        return self.members | {"stream_options": _with_usage(self.members.get("stream_options"))}
 
     def native(self) -> JsonObject:
         """Return the body, parsed, in the caller's own format."""
@@ -98,7 +95,7 @@ class CallRequest:
         return self._native
 
     def hub_members(self) -> Members:
-        """Return the request in hub form, to be changed at will; streams ask for usage in it.
+        """Return the request in hub form, not to be changed; streams ask for usage in it.
 
         Raises:
             Invalid: If it says what the hub form cannot.
@@ -126,7 +123,8 @@ class CallRequest:
     def input_text(self) -> str:
         """Return what is asked as JSON text, a system prompt that stands beside the messages before them."""
         asked = self.raw_text(self.surface.input_member)
-        system = self.raw_text(_SYSTEM_MEMBERS.get(self.surface.format_name, ""))
+        system_member = _SYSTEM_MEMBERS.get(self.surface.format_name)
+        system = "" if system_member is None else self.raw_text(system_member)
         if system in ("", "null"):
             return asked
         first = f'{{"role":"system","content":{system}}}'

@@ -48,7 +48,7 @@ class _Bounds(msgspec.Struct, frozen=True):
     inferenceConfig: _Nested | None = None  # noqa: N815
 
 
-_BOUNDS = frozenset(_Bounds.__struct_fields__)
+_BOUNDS = _Bounds.__struct_fields__
 _NOT_NESTED = _Nested()
 _bounds = msgspec.json.Decoder(_Bounds)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
@@ -63,9 +63,10 @@ def bound_attempt(attempt: Attempt, target: Target, kind: SpanKind) -> int:
     attempt.price = price_in_force(target.prices, attempt.start_ns)
     # A name may be written with escapes, and would be passed over then.
     body = _unescaped(attempt.body) if _ESCAPE in attempt.body else attempt.body
-    marks = _MARKS.findall(body)
-    images = sum(mark in _IMAGE_MARKS for mark in marks) if marks else 0
-    attempt.names_media = bool(marks)
+    images = 0
+    if _MARKS.search(body) is not None:
+        images = sum(mark in _IMAGE_MARKS for mark in _MARKS.findall(body))
+        attempt.names_media = True
     input_tokens = upper_bound_tokens(attempt.body, images)
     if kind == SpanKind.EMBEDDING:
         # They have no output, and their price tables no price for one.
@@ -81,14 +82,13 @@ def _bound_output(attempt: Attempt, target: Target) -> int:
     if asked is None:
         return _table_bound(attempt.price) * _prompts(target.members)
     nested = asked.generationConfig or asked.inferenceConfig or _NOT_NESTED
-    choices = max(_count(asked.n) or 1, _count(asked.best_of) or 1, _count(nested.candidateCount) or 1)
+    choices = _largest(asked.n, asked.best_of, nested.candidateCount) or 1
     choices *= _prompts(target.members)
-    given = (
+    # Which of several an upstream heeds is not known here.
+    limit = _largest(
         asked.max_completion_tokens, asked.max_output_tokens, asked.max_tokens, nested.maxOutputTokens,
         nested.maxTokens,
     )  # fmt: skip
-    # Which of several an upstream heeds is not known here.
-    limit = max((count for number in given if (count := _count(number))), default=None)
     attempt.max_output_tokens = limit * choices if limit else None
     return attempt.max_output_tokens or _table_bound(attempt.price) * choices
 
@@ -96,7 +96,7 @@ def _bound_output(attempt: Attempt, target: Target) -> int:
 def _read_bounds(target: Target) -> _Bounds | None:
     """Return what a request says of its answer's size, ``None`` if it says nothing."""
     members = target.members
-    given = {name: members[name] for name in _BOUNDS & members.keys()}
+    given = {name: members[name] for name in _BOUNDS if name in members}
     if not given:
         return None
     try:
@@ -106,13 +106,20 @@ def _read_bounds(target: Target) -> _Bounds | None:
         return None
 
 
-def _count(number: _Number) -> int | None:
-    return ceil(number) if number is not None and isfinite(number) and number > 0 else None
+def _largest(*numbers: _Number) -> int:
+    """Return the largest of the counts among ``numbers``, rounded up; 0 if there is none."""
+    largest = 0
+    for number in numbers:
+        if number is not None and isfinite(number) and number > largest:
+            largest = ceil(number)
+    return largest
 
 
 def _prompts(members: Members) -> int:
     """Return how many prompts a completion has: each is answered. A list of numbers is one prompt as token ids."""
-    raw = bytes(members.get("prompt", b"")).lstrip()
+    if "prompt" not in members:
+        return 1
+    raw = bytes(members["prompt"]).lstrip()
     if not raw.startswith(b"["):
         return 1
     try:
@@ -151,21 +158,26 @@ def settle_answer(attempt: Attempt, completion: Completion) -> None:
     What the upstream reports counts if it can be true; else tokens are counted here, and marked so.
     """
     attempt.completion = completion
-    texts, usage = completion.texts(), completion.usage
-    is_good = is_plausible(
-        usage,
-        output_bytes=sum(map(len, texts)),
-        request_bytes=None if attempt.names_media else len(attempt.body),
-        max_output_tokens=attempt.max_output_tokens,
-    )
-    if is_good:
+    usage = completion.usage
+    # Texts are never longer than the JSON they stand in, so they are only read if that is too long for the usage.
+    if _is_plausible(attempt, len(completion.message)) or _is_plausible(attempt, sum(map(len, completion.texts()))):
         attempt.settlement = "reported"
     else:
         attempt.settlement = "counted"
+        texts = completion.texts()
         output_tokens = count_tokens("".join(texts), attempt.model) if texts else 0
         usage = Usage(input_tokens=_count_input(attempt), output_tokens=output_tokens, is_estimated=True)
     attempt.usage = usage
     attempt.cost_usd = price_usage(attempt.price, usage)
+
+
+def _is_plausible(attempt: Attempt, output_bytes: int) -> bool:
+    return is_plausible(
+        attempt.completion.usage,
+        output_bytes=output_bytes,
+        request_bytes=None if attempt.names_media else len(attempt.body),
+        max_output_tokens=attempt.max_output_tokens,
+    )
 
 
 def _count_input(attempt: Attempt) -> int:
@@ -205,4 +217,4 @@ def used_tokens(usage: Usage) -> int:
         usage.input_audio_tokens, usage.input_image_tokens, usage.output_tokens, usage.reasoning_tokens,
         usage.output_audio_tokens, usage.output_image_tokens,
     )  # fmt: skip
-    return sum(count for count in counts if count)
+    return sum(filter(None, counts))

@@ -31,6 +31,15 @@ class SnapshotKey(msgspec.Struct, frozen=True):
         """Return who the key's bearer is."""
         return Principal(self.project_id, self.key_id, self.label, self.roles)
 
+    def require(self, role: Role) -> None:
+        """Return if the key has ``role`` (or is an admin's).
+
+        Raises:
+            Forbidden: If not.
+        """
+        if role not in self.roles:
+            self.principal().require(role)
+
 
 class SnapshotUpstream(msgspec.Struct, frozen=True):
     """Where a model is called. ``credential`` is sealed (see ``govern.Vault``); empty if none is needed."""

@@ -1,9 +1,24 @@
 import json
+from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zirkel.core import Usage
-from zirkel.gateway.completion import CompletionBuilder, parse_completion
+from zirkel.gateway.completion import Completion, CompletionBuilder, parse_completion
+
+CALLED = st.fixed_dictionaries({}, optional={"name": st.text(), "arguments": st.text(), "input": st.text()})
+SAID = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": st.none() | st.text() | st.lists(st.fixed_dictionaries({"text": st.text()})) | st.integers(),
+        "refusal": st.none() | st.text(),
+        "reasoning_content": st.none() | st.text(),
+        "tool_calls": st.lists(st.fixed_dictionaries({}, optional={"function": CALLED, "custom": CALLED})),
+        "function_call": CALLED,
+    },
+)
 
 
 def answer(usage: object) -> Usage:
@@ -86,3 +101,9 @@ def test_an_event_of_another_form_is_passed_over(data: bytes) -> None:
 
     assert builder.add(data) == CompletionBuilder().add(b"{}")
     assert builder.result().message == ""
+
+
+@given(SAID | st.lists(SAID), st.booleans())
+def test_what_a_message_says_is_never_longer_than_its_json(said: Mapping[str, object], is_ascii: bool) -> None:
+    message = json.dumps(said, ensure_ascii=is_ascii, separators=(",", ":"))
+    assert sum(map(len, Completion(message=message).texts())) <= len(message)

@@ -47,6 +47,16 @@ def test_a_cost_is_the_exact_sum_of_the_buckets(prices: tuple[str, ...], counts:
     assert price_usage(CompiledPrice(price), used(counts)) == cost
 
 
+def test_rates_may_be_written_with_exponents() -> None:
+    price = flat(input="1E+2", cache_read="2.5e-7", output="3")
+    usage = Usage(input_tokens=7, cache_read_tokens=4, output_tokens=11)
+    # 7 x 100 + 4 x 0.00000025 + 11 x 3 = 733.000001 millionths.
+    assert price_usage(price, usage) == Decimal("0.000733000001")
+    assert upper_bound_usd(flat(input="1E+2", output="2E+3"), input_tokens=1, output_tokens=1) == Decimal("0.0021")
+    tiny = flat(input="2", output="1E-99999")
+    assert price_usage(tiny, Usage(input_tokens=7, output_tokens=11)) == Decimal("0.000014")
+
+
 GPT_4O = flat(input="2.50", cache_read="1.25", output="10", reasoning="10")
 GPT_5 = flat(input="1.25", cache_read="0.125", output="10", reasoning="10")
 GPT_4O_AUDIO = flat(input="2.50", output="10", input_audio="40", output_audio="80")

@@ -7,6 +7,7 @@ import pytest
 
 from zirkel.core import Json, SpanKind
 from zirkel.gateway import SnapshotTarget
+from zirkel.gateway.facts import Attempt
 
 if TYPE_CHECKING:
     from tests.unit.gateway.conftest import Stage
@@ -121,3 +122,9 @@ def test_an_upstream_without_formats_that_would_do_is_said_so(stage: "Stage") ->
     assert (reply.status, reply.error["param"]) == (400, "model")
     assert "'anthropic/good' can be asked for embeddings" in reply.error["message"]
     assert [span.status for span in stage.only_call()] == ["error"]
+
+
+def test_an_attempt_is_shown_without_its_credential_and_its_body() -> None:
+    shown = repr(Attempt(0, "first", "openai", "gpt-4o", "s", 1, body=b"my words", credential="sk-1", messages=b"too"))
+    assert "openai/gpt-4o" in shown
+    assert not any(secret in shown for secret in ("sk-1", "words", "too"))

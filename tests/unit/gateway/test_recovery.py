@@ -15,6 +15,7 @@ from zirkel.gateway import read_usage
 from zirkel.gateway.admission import Wishes
 from zirkel.gateway.exchange import Exchange, ExchangePorts
 from zirkel.gateway.facts import Attempt, CallFacts
+from zirkel.gateway.http import Message
 from zirkel.gateway.limits import Claim, Limiter, Scope, Settlement
 from zirkel.gateway.metrics import GatewayMetrics
 from zirkel.gateway.open_attempt import abandoned_spans, note_attempt
@@ -50,7 +51,7 @@ def _state(path: Path) -> Iterator[LmdbState]:
         state.close()
 
 
-async def _no_send(_: dict[str, object]) -> None:
+async def _no_send(_: Message) -> None:
     raise AssertionError("nothing is sent")
 
 

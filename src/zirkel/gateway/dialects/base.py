@@ -1,14 +1,14 @@
 """What the gateway asks of a dialect. Pure: no I/O, the time is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 Framing = Literal["sse", "eventstream"]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where a request goes."""
 
     url: str

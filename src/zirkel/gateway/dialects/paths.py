@@ -88,9 +88,9 @@ def with_query(url: str, *queries: str) -> str:
 
     Source: RFC 3986, section 3.4.
     """
-    if not all(_QUERY.fullmatch(query) for query in queries):
+    joined = "&".join(filter(None, queries))
+    if not _QUERY.fullmatch(joined):
         raise ValueError("the query has something in it that is not part of a URL's query")
-    joined = "&".join(query for query in queries if query)
     return f"{url}?{joined}" if joined else url
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import msgspec
+
 from zirkel.core import Budget, BudgetExhausted, LimitReached, iso_utc
 from zirkel.core.windows import window_bounds
 from zirkel.gateway.limits.claims import Scope, SoftPassed, from_pico_usd, level_pico_usd, usd_text
@@ -15,8 +17,7 @@ _NS_PER_S = 1_000_000_000
 _ADJECTIVES = {"hour": "hourly", "day": "daily", "month": "monthly"}
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """What an attempt asks for."""
 
     tokens: int

@@ -1,6 +1,6 @@
 """The words of limits: who a call counts against, what it may use, what it did use."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Literal
@@ -78,14 +78,13 @@ class HeldAttempt(msgspec.Struct, frozen=True, array_like=True):
     is_open: bool = True
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """A call that was admitted and must be ended. Opaque but for ``soft_passed``."""
 
     row_key: bytes
     subjects: tuple[tuple[bytes, Scope], ...]
     attempts: list[HeldAttempt]
-    soft_passed: list["SoftPassed"] = field(default_factory=list)
+    soft_passed: list["SoftPassed"] = []
     """All soft levels that this call was the first to pass, in order."""
     is_ended: bool = False
 

@@ -112,19 +112,12 @@ def settle(counters: SubjectCounters, reserved: HeldAttempt, used: HeldAttempt) 
         place = bucket % BUCKETS
         counters.tokens[place] = max(0, counters.tokens[place] + used.tokens - reserved.tokens)
     held, spent = reserved.pico_usd or 0, used.pico_usd or 0
-    hour, day, month = window_numbers(reserved.reserved_ns)
-    if counters.hour.number == hour:
-        _settle(counters.hour, held, spent)
-    if counters.day.number == day:
-        _settle(counters.day, held, spent)
-    if counters.month.number == month:
-        _settle(counters.month, held, spent)
-
-
-def _settle(window: WindowCounters, held: int, spent: int) -> None:
-    # Less than 0 only if the clock left this window and came back.
-    window.held = max(0, window.held - held)
-    window.spent += spent
+    windows = (counters.hour, counters.day, counters.month)
+    for window, number in zip(windows, window_numbers(reserved.reserved_ns), strict=True):
+        if window.number == number:
+            # Less than 0 only if the clock left this window and came back.
+            window.held = max(0, window.held - held)
+            window.spent += spent
 
 
 def is_idle(counters: SubjectCounters, now_ns: int) -> bool:

@@ -12,7 +12,7 @@ from zirkel.gateway.ports import SharedTransaction
 class CountedSubjects:
     """Counters that were read, are changed in memory, and written by ``store``."""
 
-    __slots__ = ("_counted", "_now_ns", "_transaction")
+    __slots__ = ("_counters", "_now_ns", "_subjects", "_transaction")
 
     def __init__(self, transaction: SharedTransaction, subjects: Sequence[tuple[bytes, Scope]]) -> None:
         """Read the counters of ``subjects``, given by their keys.
@@ -21,13 +21,14 @@ class CountedSubjects:
             Corrupt: If an entry is damaged.
         """
         self._transaction = transaction
-        self._counted = [(key, scope, decode_subject(key, transaction.get(key))) for key, scope in subjects]
+        self._subjects = subjects
+        self._counters = [decode_subject(key, transaction.get(key)) for key, _ in subjects]
         self._now_ns = 0
 
     def advance(self, now_ns: int) -> None:
         """Bring the counters to the present. All get the same time, which is then the reservation's."""
-        self._now_ns = steady_now(now_ns, [counters for _, _, counters in self._counted])
-        for _, _, counters in self._counted:
+        self._now_ns = steady_now(now_ns, self._counters)
+        for counters in self._counters:
             advance(counters, self._now_ns)
 
     def reserve(self, attempt_id: str, claim: Claim, *, is_new_call: bool) -> HeldAttempt:
@@ -40,11 +41,11 @@ class CountedSubjects:
         pico_usd = None if claim.usd is None else to_pico_usd(claim.usd)
         need = Need(claim.tokens, pico_usd, claim.model, is_new_call)
         refusals: list[Refusal] = []
-        for _, scope, counters in self._counted:
+        for (_, scope), counters in zip(self._subjects, self._counters, strict=True):
             refusals += find_refusals(scope, counters, need, self._now_ns)
         if refusals:
             raise max(refusals, key=lambda refusal: refusal.wait_s).error
-        for _, _, counters in self._counted:
+        for counters in self._counters:
             reserve(counters, need.tokens, pico_usd or 0)
             if is_new_call:
                 begin_call(counters)
@@ -60,19 +61,19 @@ class CountedSubjects:
             if usd is not None and usd.is_finite() and usd >= 0:
                 pico_usd = to_pico_usd(usd)
         used = HeldAttempt(attempt.attempt_id, attempt.reserved_ns, tokens, pico_usd, attempt.note, is_open=False)
-        for _, _, counters in self._counted:
+        for counters in self._counters:
             settle(counters, attempt, used)
         return used
 
     def end_call(self) -> None:
         """Free the call's place."""
-        for _, _, counters in self._counted:
+        for counters in self._counters:
             end_call(counters)
 
     def store(self) -> list[SoftPassed]:
         """Write the counters; return the soft levels that were passed for the first time in their window."""
         passed: list[SoftPassed] = []
-        for key, scope, counters in self._counted:
+        for (key, scope), counters in zip(self._subjects, self._counters, strict=True):
             if scope.limits.budget:
                 passed += find_soft_passed(scope, counters)
             self._transaction.put(key, encode_row(counters))
