@@ -70,6 +70,9 @@ LEDGER_ACTIONS: Mapping[str, str] = {
     "prices.loaded": "A price table was loaded: name, first day, digest, models.",
     "person.set": "A person was added, or got a new password or other roles.",
     "upstream.set": "An upstream's address or credential was set; the credential is not in the ledger.",
+    "privacy.configured": "Rules of privacy were applied: the document's version and digest.",
+    "privacy.erased": "An end user or a session was erased: a keyed hash of the id, and what was removed where.",
+    "privacy.retained": "Retention removed something: which class of content, which environment, up to when, how much.",
 }
 REQUEST_HEADERS: Mapping[str, str] = {
     "authorization": "`Bearer KEY`, or the key in `x-api-key`, `api-key` or `x-goog-api-key`; it needs `call`.",
@@ -225,7 +228,7 @@ def routes_page() -> Iterator[str]:
 def _api() -> FastAPI:
     # Routes are declared without being called, so what they call is not needed.
     access = SimpleNamespace(authenticate=None)
-    return create_api(cast(Services, SimpleNamespace(access=access, intake=None)))
+    return create_api(cast(Services, SimpleNamespace(access=access, intake=None, search=None, exports=None)))
 
 
 def _body(schema: Mapping[str, object], operation: Mapping[str, object]) -> list[str]:

@@ -52,6 +52,7 @@ def start_zirkel(folder: Path, upstream: int, size: Size) -> System:
     core_port, gateway_port, _ = free_ports(3)
     log = folder / f"{size.name}.log"
     command = [sys.executable, "-m", "zirkel.app", "up", "--data-dir", str(folder / "data"), "--otlp-port", "0"]
+    command += ["--otlp-grpc-port", "0"]
     command += ["--core-port", str(core_port), "--gateway-port", str(gateway_port)]
     process = start([*command, "--gateway-workers", str(size.workers)], log)
     try:

@@ -114,6 +114,8 @@ def _ingest_and_ask(system: System, batches: Sequence[Sent], run: _Run) -> None:
 
 
 def _ask_much(system: System, options: Options, run: _Run) -> None:
+    if not options.spans:
+        return
     ship_service(system)
     say(f"zirkel: {options.spans:,} spans of {STORED_SPAN_BYTES} bytes over {DAYS} days")
     peak = PeakMemory(system.storing_pid())
@@ -152,14 +154,14 @@ def _questions(trace_ids: Sequence[str]) -> Mapping[str, Callable[[httpx.Client,
         "status of a service": lambda client, _: client.get(f"/api/v1/services/{SERVICES[0]}/status"),
         "dashboard: latency by model and hour": lambda client, number: client.get(
             "/api/v1/aggregates",
-            params=aggregates(number, "p50:latency", "p95:latency", by=["model"], over="1h", since="-7d"),
+            params=aggregates(number, "p50(latency)", "p95(latency)", by=["model"], over="1h", since="-7d"),
         ),
         "dashboard: cost by service and day": lambda client, number: client.get(
             "/api/v1/aggregates",
-            params=aggregates(number, "sum:cost_usd", "count", by=["service"], over="1d", since="-7d"),
+            params=aggregates(number, "sum(cost_usd)", "count", by=["service"], over="1d", since="-7d"),
         ),
         "dashboard: top users by cost": lambda client, number: client.get(
-            "/api/v1/aggregates", params=aggregates(number, "sum:cost_usd", by=["user"], over="", since="-7d")
+            "/api/v1/aggregates", params=aggregates(number, "sum(cost_usd)", by=["user"], over="", since="-7d")
         ),
     }
 
@@ -180,7 +182,7 @@ def _some_traces(system: System) -> list[str]:
 
 def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.telemetry", description=__doc__)
-    parser.add_argument("--spans", type=int, default=1_000_000, help="spans to store before questions are asked")
+    parser.add_argument("--spans", type=int, default=1_000_000, help="spans to store before asking; 0 to ask nothing")
     parser.add_argument("--ingest-spans", type=int, default=150_000, help="spans that Zirkel takes in over OTLP")
     parser.add_argument("--peer-spans", type=int, default=10_000, help="spans that each system takes in over OTLP")
     parser.add_argument("--quick", action="store_true", help="100,000 spans stored, 50,000 taken in, 5,000 by peers")

@@ -19,8 +19,10 @@ from zirkel.store.spool import SpoolWriter
 
 _CONNECTIONS = 2
 _CALLS_PER_RECORD = 100
-_READ_EVERY_S = 0.25
+_READ_EVERY_S = 1.0
 _LONGEST_STORE_S = 1800.0
+_SEALED_AFTER_S = 240.0
+"""A day is sealed once nothing came for a minute, looked at once a minute; and sealing takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,10 @@ def load(system: System, count: int, span_bytes: int, days: int, *, say: Callabl
     with system.client() as client:
         _wait_until(lambda: system.is_stored(client, last))
     writer.close()
-    return time.monotonic() - started_s
+    taken_s = time.monotonic() - started_s
+    say(f"  written after {taken_s:.0f} s; waiting until past days are sealed")
+    time.sleep(_SEALED_AFTER_S)
+    return taken_s
 
 
 def ask(
@@ -182,7 +187,7 @@ class PeakMemory:
 
 
 class _Reader:
-    """Asks for the newest traces four times a second."""
+    """Asks for the newest traces once a second."""
 
     def __init__(self, system: System) -> None:
         self._system = system

@@ -22,7 +22,7 @@ def ship_service(system: System) -> None:
     environment = clean_environment({"ZIRKEL_URL": system.url, "ZIRKEL_API_KEY": key})
     for command in (
         ["push", str(_EXAMPLE)],
-        ["ship", SERVICES[0], "production", "--break-glass", "for the benchmark"],
+        ["ship", SERVICES[0], "--break-glass", "for the benchmark"],
     ):
         done = subprocess.run(
             [sys.executable, "-m", "zirkel.app", *command], env=environment, capture_output=True, text=True, check=False

@@ -60,8 +60,8 @@ def start_zirkel(folder: Path) -> System:
     core, gateway = free_ports(2)
     log = folder / "zirkel.log"
     command = [sys.executable, "-m", "zirkel.app", "up", "--data-dir", str(folder / "data"), "--gateway-workers", "1"]
-    command += ["--otlp-port", "0", "--core-port", str(core), "--gateway-port", str(gateway)]
-    process = start(_on_one_core(command), log, {"ZIRKEL_OTLP_GRPC_PORT": "0"})
+    command += ["--otlp-port", "0", "--otlp-grpc-port", "0", "--core-port", str(core), "--gateway-port", str(gateway)]
+    process = start(_on_one_core(command), log)
     try:
         wait_for(lambda: "ready; stop with" in log.read_text(), process, log, _START_S)
         found = KEY.search(log.read_text())

@@ -55,6 +55,7 @@ def zirkel(tmp_path_factory: pytest.TempPathFactory, chromium: Path) -> Iterator
         core_port, gateway_port = core.getsockname()[1], gateway.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ZIRKEL_")}  # noqa: TID251
     environment |= {"ZIRKEL_DATA_DIR": str(folder / "data"), "ZIRKEL_OTLP_PORT": "0", "ZIRKEL_GATEWAY_WORKERS": "1"}
+    environment |= {"ZIRKEL_OTLP_GRPC_PORT": "0"}
     environment |= {"ZIRKEL_CORE_PORT": str(core_port), "ZIRKEL_GATEWAY_PORT": str(gateway_port)}
     with (folder / "output").open("w") as output:
         server = subprocess.Popen((*COMMAND, "up"), env=environment, stdout=output, stderr=subprocess.STDOUT)

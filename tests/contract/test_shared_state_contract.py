@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.contract.memory_state import MemoryState
 from zirkel.core import Held, Invalid, Overloaded
 from zirkel.gateway.ports import SharedState
-from zirkel.store.shared import LmdbState
+from zirkel.store.shared import RESERVED_BYTES, LmdbState
 
 _COUNT = """
 import sys
 from pathlib import Path
-from zirkel.store.shared import LmdbState
+from zirkel.store.shared import RESERVED_BYTES, LmdbState
 
 state = LmdbState(Path(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
@@ -30,7 +30,7 @@ state.close()
 _STALL = """
 import sys, time
 from pathlib import Path
-from zirkel.store.shared import LmdbState
+from zirkel.store.shared import RESERVED_BYTES, LmdbState
 
 state = LmdbState(Path(sys.argv[1]))
 with state.transaction() as transaction:
@@ -183,8 +183,16 @@ def test_an_undamaged_map_is_as_it_was_when_it_is_opened_again(folder: Path) -> 
     state.close()
 
 
+def test_space_is_taken_before_it_is_needed(folder: Path) -> None:
+    LmdbState(folder).close()
+    assert (folder / "data.mdb").stat().st_blocks * 512 >= RESERVED_BYTES
+    small = folder.with_name("small")
+    LmdbState(small, size_bytes=1024 * 1024).close()
+    assert (small / "data.mdb").stat().st_size == 1024 * 1024
+
+
 def _cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
+    return data[: len(data.rstrip(b"\0")) // 2]
 
 
 def _blank_a_page(data: bytes) -> bytes:

@@ -161,6 +161,7 @@ SPANS = st.builds(
     scope_name=TEXT,
     attributes=MAPS,
     resource=MAPS,
+    unmapped=st.lists(TEXT, max_size=3),
     events=st.lists(st.builds(SpanEvent, name=TEXT, time_ns=TIMES, attributes=MAPS), max_size=2),
 )
 
@@ -319,6 +320,83 @@ def test_traces_are_listed_newest_first_by_service_since_and_limit(store: Teleme
     assert [trace.trace_id for trace in since] == newest_first[:2]
     assert store.count_traces(project, START_NS + 4 * DAY_NS) == 2
     assert store.list_traces(project, service="nobody's") == []
+
+
+@st.composite
+def scattered_traces(draw: st.DrawFn) -> list[Span]:
+    """Spans of few traces over few days, some of a trace days apart, at the edges of days too."""
+    spans = []
+    for _ in range(draw(st.integers(1, 12))):
+        start_ns = START_NS // DAY_NS * DAY_NS + draw(st.integers(0, 3)) * DAY_NS
+        start_ns += draw(st.sampled_from([0, 1, 5 * 10**12, DAY_NS - 1]))
+        service = draw(st.sampled_from(["triage", "other"]))
+        trace_id = f"{draw(st.integers(0, 5)):032x}"
+        spans.append(call_span("replaced", trace_id=trace_id, start_ns=start_ns, end_ns=start_ns, service=service))
+    return spans
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    scattered_traces(),
+    st.sampled_from(["", "triage"]),
+    st.sampled_from([0, START_NS // DAY_NS * DAY_NS + 2 * DAY_NS + 1]),
+    st.integers(0, 6),
+)
+def test_the_newest_traces_are_those_a_look_at_all_of_them_finds(
+    store: TelemetryStore, drawn: list[Span], service: str, since_ns: int, limit: int
+) -> None:
+    project_id = new_trace_id()
+    spans = [replace(span, project_id=project_id) for span in drawn]
+    insert(store, spans)
+    starts: dict[str, int] = {}
+    for span in spans:
+        if service in ("", span.service) and span.start_ns >= since_ns:
+            starts[span.trace_id] = min(span.start_ns, starts.get(span.trace_id, span.start_ns))
+    newest = sorted(starts, key=lambda trace_id: (-starts[trace_id], trace_id))[:limit]
+    found = store.list_traces(project_id, service=service, since_ns=since_ns, limit=limit)
+    assert {trace.trace_id for trace in found} == set(newest)
+    assert [trace.start_ns for trace in found] == sorted((trace.start_ns for trace in found), reverse=True)
+
+
+def test_more_traces_than_a_page_that_only_went_on_today_hide_none_that_began_today(
+    store: TelemetryStore, project: str
+) -> None:
+    today_ns = START_NS // DAY_NS * DAY_NS
+    old = [call_span(project, start_ns=today_ns - 10 - number) for number in range(60)]
+    went_on = [attempt_span(call, start_ns=today_ns + 1000 + number) for number, call in enumerate(old)]
+    new = call_span(project, start_ns=today_ns + 1)
+    insert(store, [*old, *went_on, new])
+    assert [trace.trace_id for trace in store.list_traces(project, limit=1)] == [new.trace_id]
+    assert len(store.list_traces(project, limit=100)) == 61
+
+
+def test_a_sealed_day_says_what_it_said_before_and_takes_what_comes_later(store: TelemetryStore, project: str) -> None:
+    call = call_span(project, start_ns=START_NS - 40 * DAY_NS)
+    for received_ns in (1, 2):
+        insert(store, [replace(call, name=f"version {received_ns}")], received_ns=received_ns)
+    assert store.seal_days(quiet_s=0) > 0
+    assert store.seal_days(quiet_s=0) == 0
+    assert [span.name for span in store.trace(project, call.trace_id)] == ["version 2"]
+    insert(store, [replace(call, name="version 3")], received_ns=3)
+    assert [span.name for span in store.trace(project, call.trace_id)] == ["version 3"]
+    assert store.count_spans(project) == 1
+
+
+def test_a_day_that_something_just_came_for_is_not_sealed(store: TelemetryStore, project: str) -> None:
+    for _ in range(2):
+        insert(store, [call_span(project, start_ns=START_NS - 41 * DAY_NS)])
+    assert store.seal_days(quiet_s=3600) == 0
+
+
+def test_queries_do_not_wait_for_each_other_nor_for_an_insert(store: TelemetryStore, project: str) -> None:
+    insert(store, [call_span(project)])
+    engine = store._engine
+    with engine.without_inserts():
+        counts: list[int] = []
+        thread = threading.Thread(target=lambda: counts.append(store.count_spans(project)))
+        thread.start()
+        thread.join(timeout=60)
+        assert counts == [1]
 
 
 def test_a_trace_summary_counts_only_leaf_model_spans(store: TelemetryStore, project: str) -> None:
@@ -693,7 +771,7 @@ def test_a_store_of_a_newer_program_is_refused_and_left_as_it_is(tmp_path: Path)
         tmp_path,
         "try:\n    TelemetryStore.open(path)\nexcept Incompatible as error:\n    print(error)\n",
     )
-    known = len(ddl.MIGRATIONS)
+    known = ddl.FIRST_VERSION + len(ddl.MIGRATIONS) - 1
     expected = f"the telemetry store has schema version {known + 1}, this program knows {known}"
     assert older.stdout.startswith(expected), older.stderr
     assert run(
@@ -702,76 +780,43 @@ def test_a_store_of_a_newer_program_is_refused_and_left_as_it_is(tmp_path: Path)
     ).stdout.split() == ["1"]
 
 
-# The program that knew only the first step, and wrote two months of spans with it, one of them sent twice.
-_FIRST_VERSION = """
-import msgspec
+_CRASH_AMID_THE_STEPS = """
 from zirkel.store.telemetry import queries
 from zirkel.store.telemetry.engine import Engine
 engine = Engine.embedded(path)
 engine.execute(ddl.SCHEMA_VERSION_TABLE)
 engine.execute(ddl.MIGRATIONS[0])
-engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=1))
-
-def keep(index, month, received_ns):
-    row = msgspec.to_builtins(span(index))
-    row |= {"kind": "chat", "cost_usd": "0.5", "start_ns": 10**18 + month * 2678400 * 10**9, "received_ns": received_ns,
-            "usage": {"input_tokens": index, "cache_read_tokens": 2, "reasoning_tokens": 5, "is_estimated": True}}
-    engine.insert("spans", tuple(row), [msgspec.json.encode(row)], f"{index} {received_ns}")
-
-for index in range(20):
-    keep(index, index % 2, 1)
-keep(7, 1, 2)
-"""
-_SECOND_VERSION = """
-from zirkel.core import Usage
-store = TelemetryStore.open(path)
-for index in (0, 7):
-    (found,) = store.trace("p", f"{index:032x}")
-    assert found.usage == Usage(input_tokens=index, cache_read_tokens=2, reasoning_tokens=5, is_estimated=True), found
-    assert not found.is_provisional and found.reserved_usd is None and found.settlement == "", found
-assert store.count_spans("p") == 20
-new = Span(project_id="p", trace_id="f" * 32, span_id="f" * 16, name="n", source="gateway", start_ns=10**18,
-           end_ns=10**18, usage=Usage(*range(1, 11)), attempt_reason="hedge", settlement="counted")
-store.insert([new], token="new", received_ns=1)
-assert store.trace("p", "f" * 32) == [new]
-store.optimize()
-assert store.trace("p", "f" * 32) == [new] and store.count_spans("p") == 21
-store.close()
-TelemetryStore.open(path).close()
-print("good")
+engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=ddl.FIRST_VERSION))
+engine.execute(ddl.MIGRATIONS[1])
+os.kill(os.getpid(), 9)
 """
 
 
-@pytest.mark.parametrize(
-    "crash",
-    [
-        pytest.param("", id="no crash"),
-        pytest.param("engine.execute('SYSTEM STOP MERGES spans')\n"
-                     "engine.execute(ddl.MIGRATIONS[1] + ' SETTINGS alter_sync = 0')\n"
-                     "os.kill(os.getpid(), 9)\n", id="before old rows were rewritten"),
-        pytest.param("engine.execute(ddl.MIGRATIONS[1])\nos.kill(os.getpid(), 9)\n", id="before it was noted"),
-    ],
-)  # fmt: skip
-def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_rows(tmp_path: Path, crash: str) -> None:
-    first = run(tmp_path, _FIRST_VERSION + crash + "engine.close()\n")
-    assert first.returncode == (-9 if crash else 0), first.stderr
-    second = run(tmp_path, _SECOND_VERSION)
-    assert second.stdout.split() == ["good"], second.stderr
-
-
-def test_rows_that_were_not_rewritten_yet_are_read_like_those_that_were(tmp_path: Path) -> None:
-    script = (
-        _FIRST_VERSION
-        + "engine.execute('SYSTEM STOP MERGES spans')\n"
-        + "engine.execute(ddl.MIGRATIONS[1] + ' SETTINGS alter_sync = 0')\n"
-        + "class Sum(msgspec.Struct):\n    is_done: int\n    total: int\n    unknown: int | None\n"
-        + "print(engine.rows('SELECT (SELECT min(is_done) FROM system.mutations) AS is_done, '\n"
-        + "    'sum(usage.reasoning_tokens) AS total, sum(usage.input_audio_tokens) AS unknown FROM spans FINAL',\n"
-        + "    {}, Sum))\n"
-        + "os._exit(0)\n"
+def test_steps_that_a_crash_cut_off_are_finished_by_the_next_start(tmp_path: Path) -> None:
+    assert run(tmp_path, _CRASH_AMID_THE_STEPS).returncode == -9
+    again = run(
+        tmp_path,
+        "store = TelemetryStore.open(path); store.insert([span(1)], token='1', received_ns=1)\n"
+        "print(store.count_spans('p'), store.logs_of_trace('p', 't'), store.score_history('p', 's'))\n"
+        "store.close(); TelemetryStore.open(path).close()\n",
     )
-    result = run(tmp_path, script.replace("os._exit", "sys.stdout.flush(); os._exit"))
-    assert result.stdout.strip() == "[Sum(is_done=0, total=100, unknown=None)]", result.stderr
+    assert again.stdout.strip() == "1 [] []", again.stderr
+
+
+def test_a_store_from_before_the_first_release_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    result = run(
+        tmp_path,
+        "from zirkel.store.telemetry import queries\n"
+        "from zirkel.store.telemetry.engine import Engine\n"
+        "engine = Engine.embedded(path)\n"
+        "engine.execute(ddl.SCHEMA_VERSION_TABLE)\n"
+        "engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=ddl.FIRST_VERSION - 1))\n"
+        "engine.close()\n"
+        "for _ in range(2):\n"
+        "    try:\n        TelemetryStore.open(path)\n    except Incompatible as error:\n        print(error)\n",
+    )
+    told = f"the telemetry store has schema version {ddl.FIRST_VERSION - 1}, from before the first release"
+    assert result.stdout.count(told) == 2, result.stderr
 
 
 def test_a_folder_that_another_process_has_open_is_held(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ class Stack:
     core_port: int
     gateway_port: int
     otlp_port: int
+    otlp_grpc_port: int
     process: "subprocess.Popen[bytes]"
     key: str = ""
     """The first admin key."""
@@ -143,14 +144,15 @@ class Stack:
         ``prefix`` is a command to run it under. A folder that a stack has used before keeps its key.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        core, gateway, otlp = free_ports(3)
+        core, gateway, otlp, grpc = free_ports(4)
         ports = ("--core-port", str(core), "--gateway-port", str(gateway), "--otlp-port", str(otlp))
         command = [*prefix, sys.executable, "-m", "zirkel.app", "up", "--data-dir", str(folder / "data"), *ports]
+        command += ["--otlp-grpc-port", str(grpc)]
         with (folder / "zirkel.log").open("ab") as log:
             process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=clean_environment({}), start_new_session=True
             )
-        stack = cls(folder, core, gateway, otlp, process)
+        stack = cls(folder, core, gateway, otlp, grpc, process)
         try:
             wait_for(stack._is_ready, "zirkel up is ready", START_S)
             found = KEY.search(stack.output())

@@ -93,7 +93,7 @@ def test_a_kill_of_the_core_amid_traffic_costs_no_answer_and_no_record(
     assert exports.refused == 0
     own_stack.wait_for_traces(traffic.trace_ids, spans=2)
     own_stack.wait_for_traces(exports.trace_ids, spans=SPANS_PER_BATCH)
-    assert own_stack.get("/api/v1/traces")["total"] == len(traffic.answers) + len(exports.trace_ids)
+    assert own_stack.get("/api/v1/traces?total=true")["total"] == len(traffic.answers) + len(exports.trace_ids)
     assert _requests(own_stack.get(f"/api/v1/services/{service.name}/status")) == len(traffic.answers)
     assert own_stack.get("/api/v1/health")["records_set_aside"] == 0
 

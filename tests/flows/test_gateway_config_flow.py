@@ -131,6 +131,7 @@ def test_a_watched_file_is_in_force_from_the_start_and_whenever_it_changes(tmp_p
         "ZIRKEL_CORE_PORT": str(core),
         "ZIRKEL_GATEWAY_PORT": str(gateway),
         "ZIRKEL_OTLP_PORT": "0",
+        "ZIRKEL_OTLP_GRPC_PORT": "0",
         "ZIRKEL_GATEWAY_WORKERS": "1",
         "ZIRKEL_GATEWAY_FILE": str(file),
         "HOUSE_KEY": "sk-house",

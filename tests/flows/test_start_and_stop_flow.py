@@ -43,9 +43,9 @@ def test_a_second_start_on_the_same_directory_is_refused_and_names_the_holder(st
     assert str(stack.core_port) in refused.errors
 
 
-@pytest.mark.parametrize("setting", ["core_port", "gateway_port", "otlp_port"])
+@pytest.mark.parametrize("setting", ["core_port", "gateway_port", "otlp_port", "otlp_grpc_port"])
 def test_a_taken_port_is_refused_and_the_refusal_names_the_setting(tmp_path: Path, setting: str) -> None:
-    ports = dict(zip(("core_port", "gateway_port", "otlp_port"), free_ports(3), strict=True))
+    ports = dict(zip(("core_port", "gateway_port", "otlp_port", "otlp_grpc_port"), free_ports(4), strict=True))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -76,6 +76,7 @@ def test_sigterm_ends_every_process_and_a_newer_database_is_then_refused_untouch
     connection.close()
     before = _digests(started.data_dir)
     options = ["--core-port", str(started.core_port), "--gateway-port", str(started.gateway_port), "--otlp-port", "0"]
+    options += ["--otlp-grpc-port", "0"]
 
     refused = run_command(["up", "--data-dir", str(started.data_dir), *options], clean_environment({}))
 

@@ -26,6 +26,7 @@ class Config:
     core_port: int = field(default=4040, metadata={"help": "Console, REST and OTLP/HTTP."})
     gateway_port: int = field(default=4000, metadata={"help": "The gateway."})
     otlp_port: int = field(default=4318, metadata={"help": "OTLP/HTTP on its standard port; 0 switches it off."})
+    otlp_grpc_port: int = field(default=4317, metadata={"help": "OTLP/gRPC on its standard port; 0 switches it off."})
     gateway_workers: int = field(default=2, metadata={"help": "Gateway processes."})
     experiment_concurrency: int = field(default=4, metadata={"help": "Calls an experiment makes at once."})
     database_url: str = field(default="", metadata={"help": "SQLAlchemy URL; empty is SQLite in the data directory."})
@@ -67,6 +68,16 @@ class Config:
     def spool_path(self) -> Path:
         """The spool's folder."""
         return self.data_dir / "spool"
+
+    @property
+    def set_aside_path(self) -> Path:
+        """Where records are kept that cannot be stored."""
+        return self.data_dir / "set-aside"
+
+    @property
+    def alarm_path(self) -> Path:
+        """Where the core leaves its alarms for the doctor."""
+        return self.data_dir / "alarms.json"
 
     @property
     def limits_path(self) -> Path:
@@ -113,7 +124,7 @@ def load_config(environment: Mapping[str, str] | None = None, overrides: Mapping
     data_dir = Path(str(given.get("data_dir") or from_environment.get("data_dir") or Config().data_dir))
     values = _read_file(data_dir / CONFIG_FILE) | from_environment | given | {"data_dir": data_dir}
     config = _convert(Config, values)
-    for name in ("core_port", "gateway_port", "otlp_port"):
+    for name in ("core_port", "gateway_port", "otlp_port", "otlp_grpc_port"):
         if not 0 <= getattr(config, name) <= 65535:
             raise Invalid(f"{name} {getattr(config, name)} is not a port", path=name)
     for name in ("gateway_workers", "experiment_concurrency"):

@@ -15,7 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
+from zirkel.app.alarm_file import read_alarms
+from zirkel.app.alarms import FULL_BYTES, LEAST_FREE_BYTES
 from zirkel.app.config import Config
+from zirkel.core import SystemClock, iso_utc
 
 Level = Literal["ok", "warning", "problem"]
 SERVER_LIBRARIES = (
@@ -30,7 +33,6 @@ SERVER_LIBRARIES = (
     "sqlalchemy",
     "uvicorn",
 )
-LEAST_FREE_BYTES = 2 * 1024**3
 LEAST_SQLITE = (3, 35, 0)
 
 
@@ -54,6 +56,7 @@ def examine(config: Config) -> list[Finding]:
         _check_database,
         _check_ports,
         _check_spool,
+        _check_core,
     )
     return [finding for check in checks for finding in check(config)]
 
@@ -84,6 +87,9 @@ def _check_data_dir(config: Config) -> list[Finding]:
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return [Finding("problem", "data directory", f"{folder} cannot be written", f"chown it to {os.getuid()}")]
     free = shutil.disk_usage(folder).free
+    if free < FULL_BYTES:
+        text = f"{free / 1024**2:.0f} MiB free on its disk: nothing more is recorded"
+        return [Finding("problem", "data directory", text, "make room; recording goes on by itself")]
     if free < LEAST_FREE_BYTES:
         text = f"{free / 1024**3:.1f} GiB free on its disk"
         return [Finding("warning", "data directory", text, "make room: a full disk stops recording")]
@@ -120,7 +126,7 @@ def _check_database(config: Config) -> list[Finding]:
 
 def _check_ports(config: Config) -> list[Finding]:
     findings = []
-    for name in ("gateway_port", "core_port", "otlp_port"):
+    for name in ("gateway_port", "core_port", "otlp_port", "otlp_grpc_port"):
         port = getattr(config, name)
         if port == 0:
             continue
@@ -139,11 +145,24 @@ def _check_ports(config: Config) -> list[Finding]:
 
 
 def _check_spool(config: Config) -> list[Finding]:
-    aside = list((config.data_dir / "set-aside").glob("*")) + list(config.spool_path.glob("*/*.damaged"))
+    aside = sorted(config.set_aside_path.glob("*")) + sorted(config.spool_path.glob("*/*.damaged"))
     if aside:
-        text = f"{len(aside)} files of records could not be read and were set aside"
+        named = ", ".join(str(path.relative_to(config.data_dir)) for path in aside[:3])
+        text = f"{len(aside)} files of records could not be read and were set aside: {named}"
+        text += ", …" if len(aside) > 3 else ""
         return [Finding("warning", "spool", text, f"keep {aside[0].parent} and report it; nothing else was lost")]
     return []
+
+
+def _check_core(config: Config) -> list[Finding]:
+    """Return what a running core says of itself."""
+    alarms = read_alarms(config.alarm_path, SystemClock().now_ns())
+    if alarms == []:
+        return [Finding("ok", "core", "runs, without alarms")]
+    return [
+        Finding(alarm.level, f"alarm {alarm.name}", f"{alarm.text}, since {iso_utc(alarm.since_ns)}", alarm.what_to_do)
+        for alarm in alarms or ()
+    ]
 
 
 def _is_taken(host: str, port: int) -> bool:

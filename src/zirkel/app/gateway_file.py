@@ -75,12 +75,22 @@ class Upkeep:
         self._publish = publish
         self._clock = clock
         self._published_ns = clock.now_ns()
+        self._is_due = False
+        self._is_failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
+    def publish_first(self) -> None:
+        """Publish what is in force; if the disk does not take it, gateways serve what there is until the thread can."""
+        try:
+            self._publish()
+        except OSError as error:
+            self._is_due = True
+            log.error("the snapshot cannot be written: %s; trying again until it can", error)
+
     def start(self) -> None:
         """Look at the file once, so that it is in force before anything is served; then start the thread."""
-        self.step()
+        self._look()
         self._thread.start()
 
     def stop(self) -> None:
@@ -90,15 +100,22 @@ class Upkeep:
 
     def step(self) -> None:
         """Do what is due."""
-        if self._file is not None:
-            self._file.look()
-        if self._clock.now_ns() - self._published_ns >= RENEWAL_NS:
+        self._look()
+        if self._is_due or self._clock.now_ns() - self._published_ns >= RENEWAL_NS:
             self._publish()
             self._published_ns = self._clock.now_ns()
+            self._is_due = False
+
+    def _look(self) -> None:
+        if self._file is not None:
+            self._file.look()
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
             try:
                 self.step()
+                self._is_failing = False
             except Exception:
-                log.exception("looking after the gateway's configuration failed; trying again")
+                if not self._is_failing:
+                    log.exception("looking after the gateway's configuration failed; trying again")
+                self._is_failing = True

@@ -53,6 +53,8 @@ class _State:
     wanted: set[_Key]
     configs: Mapping[str, GatewayConfig]
     """By project, of those that have one."""
+    masks: Mapping[str, bytes]
+    """Masking rules as JSON by project, of those that have some."""
     books: Mapping[str, PriceBook]
     """By project, of all."""
 
@@ -103,6 +105,7 @@ class SnapshotPublisher:
             environments=environments,
             wanted=_wanted_releases(tx, environments),
             configs=configs,
+            masks={record.project_id: msgspec.json.encode(record.decode().mask) for record in tx.privacy.all_current()},
             books=self._books(tx, projects, configs),
         )
 
@@ -145,7 +148,10 @@ class SnapshotPublisher:
                 for project_id, config in state.configs.items()
                 for alias in config.model
             },
-            projects={project_id: _project(config) for project_id, config in state.configs.items()},
+            projects={
+                project_id: _project(state.configs.get(project_id, _NO_CONFIG), state.masks.get(project_id, b"[]"))
+                for project_id in sorted({*state.configs, *state.masks})
+            },
         )
 
     def _chain_models(self, state: _State) -> Mapping[str, set[str]]:
@@ -219,8 +225,9 @@ def _upstream(record: UpstreamRecord, configs: Mapping[str, GatewayConfig]) -> S
     )
 
 
-def _project(config: GatewayConfig) -> SnapshotProject:
+def _project(config: GatewayConfig, mask: bytes) -> SnapshotProject:
     return SnapshotProject(
+        mask=msgspec.Raw(mask),
         limits=config.limits,
         capture=config.capture,
         resilience=config.resilience,

@@ -10,6 +10,7 @@ from zirkel.gateway import hash_key
 from zirkel.govern import DEFAULT_PROJECT, Access, Vault, open_master_key
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
+from zirkel.store.replaced_blobs import ReplacedBlobs
 from zirkel.version import Registry
 
 
@@ -27,7 +28,7 @@ def make_admin_key(config: Config, project_id: str = DEFAULT_PROJECT) -> str:
     vault = Vault(open_master_key(config.master_key_path))
     metadata = Metadata.open(config.metadata_url, clock)
     try:
-        registry = Registry(metadata, Blobs.open(config.blobs_url), clock)
+        registry = Registry(metadata, ReplacedBlobs(Blobs.open(config.blobs_url), metadata), clock)
         publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock)
         access = Access(metadata, publisher, vault, partial(hash_key, key_pepper(vault)), clock)
         first = access.bootstrap()

@@ -179,6 +179,9 @@ class Supervisor:
         try:
             for setting, port in wanted:
                 bound.append(bind(config.host, port, setting))
+            if config.otlp_grpc_port:
+                # The core listens there by itself; that it can is found out before anything starts.
+                bind(config.host, config.otlp_grpc_port, "otlp_grpc_port").close()
         except Held:
             for listener in bound:
                 listener.close()
@@ -214,6 +217,7 @@ class Supervisor:
         self._say(f"gateway  http://{config.host_in_url}:{config.gateway_port}/v1   (OpenAI-shaped)")
         self._say(f"console  http://{config.host_in_url}:{config.core_port}/")
         otlp = f" and :{config.otlp_port}" if config.otlp_port else ""
+        otlp += f"; gRPC :{config.otlp_grpc_port}" if config.otlp_grpc_port else ""
         self._say(f"OTLP     http://{config.host_in_url}:{config.core_port}/v1/traces{otlp}")
         self._say(f"data     {config.data_dir.resolve()}")
         self._say("ready; stop with Ctrl-C")

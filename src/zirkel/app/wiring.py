@@ -9,30 +9,47 @@ from time import sleep
 
 from starlette.types import ASGIApp
 
-from zirkel import __version__
 from zirkel.api import Services, create_api
+from zirkel.api.otlp_grpc import OtlpGrpcServer
 from zirkel.app.budgets import BudgetKeeper, LimitsFile, SharedCounters
 from zirkel.app.config import Config, read_variable
+from zirkel.app.disk_probe import DiskProbe
+from zirkel.app.erasing import (
+    DrainedFinder,
+    ErasedAnswers,
+    ErasedExperiments,
+    ErasedSpool,
+    ErasedTelemetry,
+    RewrittenMetadata,
+)
 from zirkel.app.gateway_file import GatewayFile, Upkeep
+from zirkel.app.health import CoreHealth, Folders
 from zirkel.app.publish import SnapshotPublisher
 from zirkel.app.secrets import internal_key, key_pepper
+from zirkel.app.telemetry_wiring import Observing, build_observing
 from zirkel.console import mount_console
-from zirkel.core import Json, SystemClock, sha256_hex
+from zirkel.core import Clock, Json, SystemClock
 from zirkel.evaluate import Answer, Evaluation, GatewaySystem, Runner, RunnerSettings, summary_report
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, NewKey, Vault, open_master_key
+from zirkel.govern.erasure import Erasure
 from zirkel.govern.gateway_config import GatewayConfiguration
 from zirkel.govern.limits_view import LimitsOverview
+from zirkel.govern.privacy import PrivacyConfiguration
+from zirkel.govern.privacy_ports import ErasurePlace
 from zirkel.govern.restoration import Restoration
+from zirkel.govern.retention import RetentionService
 from zirkel.jobs import DurableJobs, Ingest, JobSettings
-from zirkel.observe import Intake, PriceShelf, PriceTables, Status, Traces
+from zirkel.jobs.retention import RetentionJob, steady_s
+from zirkel.observe import PriceShelf, PriceTables, Status
+from zirkel.observe.feedback import Feedback
 from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
-from zirkel.store.durable import write_file
 from zirkel.store.metadata import Metadata
+from zirkel.store.replaced_blobs import ReplacedBlobs
 from zirkel.store.shared import LmdbState
-from zirkel.store.spool import SpoolReader, SpoolWriter
 from zirkel.store.telemetry import TelemetryStore
+from zirkel.store.telemetry.subject_queries import SubjectQueries
 from zirkel.version import Registry
 
 
@@ -58,13 +75,13 @@ def build_core(config: Config) -> Core:
     vault = Vault(open_master_key(config.master_key_path))
     metadata = Metadata.open(config.metadata_url, clock)
     blobs = Blobs.open(config.blobs_url)
-    telemetry = _open_telemetry(config)
-    spool_in = SpoolWriter(config.spool_path, "core")
-    spool_out = SpoolReader(config.spool_path)
-    ingest = Ingest(spool_out, telemetry, clock, partial(_set_aside, config.data_dir / "set-aside"))
-
-    registry = Registry(metadata, blobs, clock)
     shelf = PriceShelf()
+    observing = build_observing(config, metadata, shelf, clock)
+    telemetry, ingest = observing.store, observing.ingest
+    probe = DiskProbe(config.data_dir)
+    health = CoreHealth(_folders(config), observing.spool_out, observing.spool_in, ingest, probe, clock, steady_s)
+
+    registry = Registry(metadata, ReplacedBlobs(blobs, metadata), clock, observing.maskers)
     publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock, shelf)
     system = GatewaySystem(f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault), clock)
     recorded = SpooledAnswers(ingest, telemetry)
@@ -80,39 +97,57 @@ def build_core(config: Config) -> Core:
     gateway = GatewayConfiguration(metadata, budgets, vault, clock, owner_file=config.gateway_file)
     watched = GatewayFile(Path(config.gateway_file), gateway, read_variable) if config.gateway_file else None
     upkeep = Upkeep(watched, publisher.publish, clock)
+    retention = RetentionService(metadata, telemetry, clock)
+    retention_job = RetentionJob(retention, clock)
+    grpc = OtlpGrpcServer(observing.intake, access.authenticate, f"{config.host_in_url}:{config.otlp_grpc_port}")
     services = Services(
         access=access,
         registry=registry,
         evaluation=evaluation,
         shipping=Shipping(metadata, registry, publisher, clock),
         status=Status(metadata, telemetry, OfflineQuality(evaluation), clock),
-        traces=Traces(telemetry),
-        intake=Intake(spool_in),
+        traces=observing.traces,
+        search=observing.search,
+        exports=observing.exports,
+        costs=observing.costs,
+        intake=observing.intake,
+        scores=observing.scores,
+        feedback=Feedback(access, observing.scores, clock),
         evidence=Evidence(metadata, vault, clock),
         gateway=gateway,
         prices=PriceTables(metadata, publisher, shelf, clock),
         limits=LimitsOverview(metadata, telemetry, counters, clock),
-        health=CoreHealth(spool_out, ingest),
+        privacy=PrivacyConfiguration(metadata, observing.maskers, publisher, clock),
+        retention=retention,
+        erasure=_erasure(config, metadata, blobs, observing, vault, clock),
+        health=health,
+        clock=clock,
     )
     app = create_api(services)
     mount_console(app, services, vault.subkey("console session"), clock)
 
     def start() -> None:
+        probe.start()
+        health.start()
         budgets.start()
-        publisher.publish()
+        upkeep.publish_first()
         upkeep.start()
-        ingest.start()
+        observing.start()
         jobs.launch()
+        if config.otlp_grpc_port:
+            grpc.start()
+        retention_job.start()
 
     def stop() -> None:
+        retention_job.stop()
+        grpc.stop(grace_s=5)
         upkeep.stop()
         budgets.stop()
         jobs.close()
-        ingest.stop()
+        observing.close()
+        health.stop()
+        probe.stop()
         limits.close()
-        spool_in.close()
-        spool_out.close()
-        telemetry.close()
         metadata.close()
 
     return Core(app, access.bootstrap(), start, stop)
@@ -156,28 +191,21 @@ class OfflineQuality:
         return summary_report(found) if found else None
 
 
-class CoreHealth:
-    """The core's own state."""
-
-    def __init__(self, spool: SpoolReader, ingest: Ingest) -> None:
-        self._spool = spool
-        self._ingest = ingest
-
-    def report(self) -> dict[str, int | str]:
-        """Return plain facts."""
-        return {
-            "version": __version__,
-            "spool_pending_bytes": self._spool.pending_bytes(),
-            "records_set_aside": self._ingest.records_set_aside,
-        }
-
-
-def _open_telemetry(config: Config) -> TelemetryStore:
-    if config.telemetry_url:
-        return TelemetryStore.open(url=config.telemetry_url)
-    return TelemetryStore.open(path=config.data_dir.resolve() / "telemetry")
+def _erasure(
+    config: Config, metadata: Metadata, blobs: Blobs, observing: Observing, vault: Vault, clock: Clock
+) -> Erasure:
+    telemetry = observing.store
+    subjects = SubjectQueries(telemetry.engine)
+    places: list[ErasurePlace] = [
+        ErasedExperiments(metadata, blobs, telemetry, clock),
+        ErasedSpool(config.spool_path, config.set_aside_path),
+        ErasedAnswers(config.answers_path),
+        # Behind the others: it knows which traces are the subject's, should an erasure be cut off.
+        ErasedTelemetry(telemetry, subjects),
+        RewrittenMetadata(metadata),
+    ]
+    return Erasure(metadata, DrainedFinder(observing.ingest.drain, subjects), places, vault.subkey("erasure"), clock)
 
 
-def _set_aside(folder: Path, record: bytes) -> None:
-    folder.mkdir(exist_ok=True)
-    write_file(folder / f"{sha256_hex(record)[:16]}.record", record)
+def _folders(config: Config) -> Folders:
+    return Folders(config.data_dir, config.spool_path, config.set_aside_path, config.metrics_path, config.alarm_path)

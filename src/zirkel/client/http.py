@@ -1,12 +1,15 @@
 """The REST API as a Python object."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
+from urllib.parse import quote
 
 import httpx
 
 from zirkel.core import ERROR_KINDS, Invalid, Json, ZirkelError
+
+SCORES_A_REQUEST = 1000
 
 
 class Unreachable(ZirkelError):
@@ -14,6 +17,10 @@ class Unreachable(ZirkelError):
 
     code = "unreachable"
     http_status = 503
+
+
+Parameters = Mapping[str, str | int | Sequence[str]]
+"""Of a query; a list is sent as several parameters of the name."""
 
 
 class Client:
@@ -61,11 +68,40 @@ class Client:
         """Return the ledger as a pack."""
         return self._send("GET", "/api/v1/evidence/pack", None, None).content
 
-    def get(self, path: str, parameters: Mapping[str, str | int] | None = None) -> dict[str, Json]:
+    def add_scores(self, scores: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """Give scores; return for each, in order, its ``score_id`` and ``outcome``, and ``error`` if it was refused.
+
+        An outcome is ``accepted``, ``unchanged``, ``corrected`` or ``refused``; what is not refused is on disk.
+        """
+        answers: list[dict[str, Json]] = []
+        for start in range(0, len(scores), SCORES_A_REQUEST):
+            answer = self.post("/api/v1/scores", list(scores[start : start + SCORES_A_REQUEST]))
+            answers += _objects("/api/v1/scores", answer.get("scores"))
+        return answers
+
+    def list_scores(self, filters: Mapping[str, str | int] | None = None) -> Iterator[dict[str, Json]]:
+        """Yield the scores that ``GET /api/v1/scores`` finds with these parameters, page after page."""
+        parameters = dict(filters or {})
+        while True:
+            page = self.get("/api/v1/scores", parameters)
+            yield from _objects("/api/v1/scores", page.get("scores"))
+            if not page.get("next_cursor"):
+                return
+            parameters["cursor"] = str(page["next_cursor"])
+
+    def score_history(self, score_id: str) -> list[dict[str, Json]]:
+        """Return all versions of a score, the first one first."""
+        return self.get_list(f"/api/v1/scores/{quote(score_id, safe='')}/history")
+
+    def withdraw_score(self, score_id: str) -> dict[str, Json]:
+        """Withdraw a score; its history stays. The outcome is ``withdrawn``, or ``unchanged`` if it was before."""
+        return _object(self._send("DELETE", f"/api/v1/scores/{quote(score_id, safe='')}", None, None))
+
+    def get(self, path: str, parameters: Parameters | None = None) -> dict[str, Json]:
         """Return the object at a path."""
         return _object(self._send("GET", path, None, parameters))
 
-    def get_list(self, path: str, parameters: Mapping[str, str | int] | None = None) -> list[dict[str, Json]]:
+    def get_list(self, path: str, parameters: Parameters | None = None) -> list[dict[str, Json]]:
         """Return the list at a path."""
         return _list(self._send("GET", path, None, parameters))
 
@@ -81,21 +117,35 @@ class Client:
         """Put a body and return the object that answers it."""
         return _object(self._send("PUT", path, body, None))
 
+    def download(self, path: str, parameters: Parameters | None = None) -> Iterator[bytes]:
+        """Yield the bytes at a path as they come."""
+        try:
+            with self._http.stream("GET", path, params=parameters) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _error(response)
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
     def delete(self, path: str) -> None:
         """Delete what is at a path."""
         self._send("DELETE", path, None, None)
 
-    def _send(self, method: str, path: str, body: Json, parameters: Mapping[str, str | int] | None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: Json, parameters: Parameters | None) -> httpx.Response:
         try:
             response = self._http.request(method, path, json=body, params=parameters)
         except httpx.HTTPError as error:
-            raise Unreachable(
-                f"{self.base_url} did not answer ({type(error).__name__}); is `zirkel up` running there? "
-                "Another address is set with ZIRKEL_URL"
-            ) from error
+            raise self._unreachable(error) from error
         if response.status_code >= 400:
             raise _error(response)
         return response
+
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        return Unreachable(
+            f"{self.base_url} did not answer ({type(error).__name__}); is `zirkel up` running there? "
+            "Another address is set with ZIRKEL_URL"
+        )
 
 
 def _error(response: httpx.Response) -> ZirkelError:
@@ -125,10 +175,13 @@ def _object(response: httpx.Response) -> dict[str, Json]:
 
 
 def _list(response: httpx.Response) -> list[dict[str, Json]]:
-    value = _json(response)
+    return _objects(response.request.url.path, _json(response))
+
+
+def _objects(path: str, value: Json) -> list[dict[str, Json]]:
     if not isinstance(value, list):
-        raise ZirkelError(f"{response.request.url.path} answered with {type(value).__name__}, not a list")
+        raise ZirkelError(f"{path} answered with {type(value).__name__}, not a list")
     objects = [item for item in value if isinstance(item, dict)]
     if len(objects) < len(value):
-        raise ZirkelError(f"{response.request.url.path} answered with a list of something else than objects")
+        raise ZirkelError(f"{path} answered with a list of something else than objects")
     return objects

@@ -21,4 +21,4 @@ def mount_console(app: FastAPI, services: ConsoleServices, session_key: bytes, c
         session_key: Signs session cookies and form tokens; at least 16 bytes. A new key ends all sessions.
         clock: Ends sessions after ``session.SESSION_S``.
     """
-    app.include_router(console_router(services, Sessions(session_key, clock), Pages(Assets())))
+    app.include_router(console_router(services, Sessions(session_key, clock), Pages(Assets(), services.health.alarms)))

@@ -8,6 +8,7 @@ from zirkel.console.gateway import gateway_router
 from zirkel.console.ledger import read_page
 from zirkel.console.rendering import Pages, serve_asset
 from zirkel.console.routing import page_route
+from zirkel.console.search import search_router
 from zirkel.console.services import ConsoleServices
 from zirkel.console.session import Sessions
 from zirkel.console.sign_in import sign_in_router
@@ -16,7 +17,6 @@ from zirkel.console.viewer import Viewer, require_viewer
 from zirkel.core import Principal
 
 TRACES_ON_SERVICE = 20
-TRACES_ON_PAGE = 100
 
 
 def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) -> APIRouter:
@@ -41,21 +41,12 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
         }
         return pages.render("service.html", context)
 
-    @router.get("/traces")
-    def traces(service: str = "", viewer: Viewer = viewed) -> Response:
-        context = {
-            "viewer": viewer,
-            "service": service,
-            "services": [found.name for found in services.registry.services(viewer.principal)],
-            "traces": services.traces.recent(viewer.principal, service, TRACES_ON_PAGE),
-            "total": services.traces.count(viewer.principal),
-        }
-        return pages.render("traces.html", context)
-
     @router.get("/traces/{trace_id}")
     def trace(trace_id: str, viewer: Viewer = viewed) -> Response:
         tree = grow_tree(services.traces.trace(viewer.principal, trace_id))
-        return pages.render("trace.html", {"viewer": viewer, "trace_id": trace_id.lower(), "tree": tree})
+        scores = services.traces.scores(viewer.principal, trace_id)
+        context = {"viewer": viewer, "trace_id": trace_id.lower(), "tree": tree, "scores": scores}
+        return pages.render("trace.html", context)
 
     @router.get("/evidence")
     def evidence(after: int | None = None, viewer: Viewer = viewed) -> Response:
@@ -67,6 +58,7 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
     def static(served_name: str) -> Response:
         return serve_asset(pages.assets.get(served_name))
 
+    router.include_router(search_router(services, sessions, pages))
     router.include_router(gateway_router(services, sessions, pages))
     router.include_router(sign_in_router(services.access, sessions, pages))
     return router

@@ -1,6 +1,6 @@
 """Templates to answers, with the headers that every page has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from zirkel.console.figures import (
     format_usd,
     short_digest,
 )
-from zirkel.core import iso_utc
+from zirkel.core import Alarm, iso_utc
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -35,7 +35,8 @@ YEAR_S = 365 * 86_400
 class Pages:
     """The templates of ``console/templates``. What they are given is text and is escaped, always."""
 
-    def __init__(self, assets: Assets) -> None:
+    def __init__(self, assets: Assets, alarms: Callable[[], Sequence[Alarm]]) -> None:
+        """Read the templates; ``alarms`` is asked for each page of somebody who signed in."""
         self.assets = assets
         self._environment = Environment(
             loader=PackageLoader("zirkel.console"),
@@ -44,7 +45,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"asset": assets.url, "zirkel_version": __version__}
+        self._environment.globals |= {"alarms": alarms, "asset": assets.url, "zirkel_version": __version__}
         self._environment.filters |= {
             "iso": iso_utc,
             "ms": format_ms,

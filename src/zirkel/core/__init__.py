@@ -1,5 +1,6 @@
 """Shared nouns: frozen, free of I/O."""
 
+from zirkel.core.alarm import Alarm, AlarmLevel
 from zirkel.core.bundle import ReleaseBundle
 from zirkel.core.canonical import Json, canonical_json, digest, sha256_hex
 from zirkel.core.clock import Clock, ManualClock, SystemClock, iso_utc
@@ -96,6 +97,8 @@ __all__ = [
     "GENESIS_HASH",
     "MODEL_KINDS",
     "AddedArtefact",
+    "Alarm",
+    "AlarmLevel",
     "BaselineSpec",
     "Batch",
     "Budget",

@@ -43,6 +43,8 @@ class KeyPolicy(_Strict, frozen=True, kw_only=True):
     limits: Limits = Limits()
     capture: CaptureMode | None = None
     """What is kept of inputs and outputs; ``None`` is the project's setting."""
+    origins: list[str] = []
+    """Of a feedback key: the web origins it may be used from, e.g. ``https://shop.example``; ``*`` is any."""
 
 
 class PoolMember(_Strict, frozen=True, kw_only=True):

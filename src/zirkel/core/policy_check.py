@@ -12,6 +12,9 @@ from zirkel.core.policy import Budget, Hedge, KeyPolicy, Limits, Resilience
 LARGEST_LIMIT = 10**12
 LONGEST_USER = 256
 LONGEST_PAUSE_S = 86_400.0
+MOST_ORIGINS = 100
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS = re.compile(r"https://.*:443|http://.*:80")
 _USD = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _FAULT = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<at>[^`]*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
@@ -46,6 +49,23 @@ def check_key_policy(policy: KeyPolicy, path: str = "") -> None:
     if len(policy.user) > LONGEST_USER or policy.user != policy.user.strip():
         raise _invalid(path, "user", f"at most {LONGEST_USER} characters, and no space at either end")
     check_limits(policy.limits, _join(path, "limits"))
+    if len(policy.origins) > MOST_ORIGINS:
+        raise _invalid(path, "origins", f"{len(policy.origins)} are too many; at most {MOST_ORIGINS}")
+    for index, origin in enumerate(policy.origins):
+        _check_origin(origin, path, f"origins[{index}]")
+
+
+def _check_origin(origin: str, path: str, name: str) -> None:
+    """Check that a browser could send ``origin`` like this: nothing else would ever match.
+
+    Source: WHATWG HTML Standard, "serialization of an origin".
+    """
+    if origin == "*":
+        return
+    if not _ORIGIN.fullmatch(origin):
+        raise _invalid(path, name, f"{origin!r} is not an origin such as https://shop.example; no path, lower case")
+    if _DEFAULT_PORTS.fullmatch(origin):
+        raise _invalid(path, name, f"{origin!r} names the scheme's own port, which browsers leave out")
 
 
 def check_limits(limits: Limits, path: str) -> None:

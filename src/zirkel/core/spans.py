@@ -82,7 +82,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     service: str = ""
     environment: str = ""
     release: str = ""
-    """Release digest, 64 hex digits."""
+    """Release digest, 64 hex digits; of a span from elsewhere what its sender calls its release or version."""
     arm: str = ""
     """``stable`` or ``candidate``."""
     arm_probability: float | None = None
@@ -137,4 +137,6 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attributes: dict[str, str] = {}
     """Attributes as sent, values as JSON text."""
     resource: dict[str, str] = {}
+    unmapped: list[str] = []
+    """Names of attributes that look like AI telemetry and that no field was read from, sorted, at most 20."""
     events: list[SpanEvent] = []

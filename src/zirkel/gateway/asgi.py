@@ -216,6 +216,7 @@ class Gateway:
             wishes=NO_WISHES,
             surface=surface,
             capture=key.capture or prepared.project(key.project_id).capture,
+            rules=prepared.rules(key.project_id),
         )
 
     async def _call(

@@ -166,7 +166,9 @@ class Call:
             facts.cache = "bypass"
             return None
         hub = msgspec.json.decode(msgspec.json.encode(plan.chain[0].pool[0].members), type=JsonObject)
-        return Keeping(self._ports.answers, plan.cache, facts.project_id, facts.release, hub, plan.variables)
+        return Keeping(
+            self._ports.answers, plan.cache, facts.project_id, facts.release, hub, plan.variables, facts.rules
+        )
 
     async def _find_kept(self, kept: Keeping, guards: GuardSession | None) -> JsonObject | None:
         """Return an earlier answer to the same request, as the guardrails let it go on."""

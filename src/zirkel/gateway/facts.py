@@ -13,6 +13,7 @@ from zirkel.gateway.masking import Mask
 from zirkel.gateway.pricing import CompiledPrice, format_usd
 from zirkel.gateway.surfaces import CHAT, Surface
 from zirkel.gateway.trace import TraceContext
+from zirkel.lib.recognisers import Masker
 
 _DETAIL_CHARACTERS = 1000
 _SHORTEST_SECRET = 4
@@ -111,6 +112,8 @@ class CallFacts(msgspec.Struct):
     user_id: str = ""
     is_stream: bool = False
     capture: CaptureMode = "on"
+    rules: Masker | None = None
+    """Takes out of the record what the project wants no disk to have."""
     mask: Mask | None = None
     """Takes out of the record what the release masks."""
     input: str = ""

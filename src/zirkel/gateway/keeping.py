@@ -10,6 +10,7 @@ from zirkel.core import CachePolicy, Clock, Json, JsonObject, Unsupported
 from zirkel.gateway.cache import AnswerCache, BoundedMap, CachedAnswer, is_cacheable, read_answer, request_key
 from zirkel.gateway.cache.meaning import open_semantic_index
 from zirkel.gateway.facts import Attempt
+from zirkel.lib.recognisers import Masker
 
 if TYPE_CHECKING:
     from zirkel.gateway.cache.semantic import Probe, SemanticIndex
@@ -54,6 +55,7 @@ class Keeping:
         release: str,
         hub: JsonObject,
         variables: Mapping[str, Json],
+        rules: Masker | None = None,
     ) -> None:
         self._answers = answers
         self._policy = policy
@@ -61,6 +63,7 @@ class Keeping:
         self._release = release
         self._hub = hub
         self._variables = variables
+        self._rules = rules
         self._key = request_key(project_id, release, hub)
         self._probe: Probe | None = None
 
@@ -84,8 +87,11 @@ class Keeping:
         return self._answers.cache.get(found.answer_key, now_ns) if found.answer_key else None
 
     def keep(self, hub: JsonObject, attempt: Attempt) -> None:
-        """Keep an answer if it is one to be used again; see ``cache.is_cacheable``."""
-        if not is_cacheable(hub):
+        """Keep an answer if it is one to be used again; see ``cache.is_cacheable``.
+
+        What the project's rules would mask is not kept: masked it is no answer for the next caller.
+        """
+        if not is_cacheable(hub) or self._is_masked(hub):
             return
         now_ns, ttl_s = self._answers.clock.now_ns(), self._policy.ttl_s
         answer = CachedAnswer(
@@ -97,6 +103,14 @@ class Keeping:
             model=attempt.model,
         )
         is_kept = self._answers.cache.put(self._key, answer, ttl_s, now_ns)
-        index = self._answers.index() if is_kept and self._probe is not None else None
+        is_alike = is_kept and self._probe is not None and not self._is_masked(self._variables)
+        index = self._answers.index() if is_alike else None
         if index is not None and self._probe is not None:
             index.add(self._probe, self._key, ttl_s, now_ns)
+
+    def _is_masked(self, value: Mapping[str, object]) -> bool:
+        """Return whether the project's rules take something out of it."""
+        if self._rules is None:
+            return False
+        said = msgspec.json.encode(value).decode()
+        return self._rules.mask_json(said) != said

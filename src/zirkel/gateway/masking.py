@@ -1,4 +1,4 @@
-"""Taking out of a record what must not be kept: personal data, secrets, and what a release masks."""
+"""Taking out of a record what must not be kept: personal data, secrets, and what releases and projects mask."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -6,16 +6,21 @@ from typing import get_args
 
 import msgspec
 
+from zirkel.core import Span, SpanEvent
 from zirkel.core.guardrails import PiiEntity
+from zirkel.core.privacy import MaskedField, MaskRule
 from zirkel.gateway.guardrails import Guardrails
 from zirkel.gateway.guardrails.personal_data import personal_data_matchers
 from zirkel.gateway.guardrails.scanner import MatcherSet, Scanner, compile_matchers
 from zirkel.gateway.guardrails.secret_forms import secret_matchers
 from zirkel.gateway.guardrails.stages import MaskGuard
+from zirkel.lib.recognisers import Masker, compile_masker
 
 Mask = Callable[[str], str]
 """Takes out of a text what must not be kept."""
 _MOST_DEPTH = 64
+_RULED: tuple[MaskedField, ...] = ("input", "output", "tools", "status_message", "name")
+"""The fields of a gateway's span that may hold texts of people, beside parameters and events."""
 
 
 def mask_text(text: str) -> str:
@@ -33,12 +38,48 @@ def release_mask(guardrails: Guardrails) -> Mask | None:
     return _mask_of(checks) if checks else None
 
 
+@lru_cache(maxsize=64)
+def project_rules(encoded: bytes) -> Masker | None:
+    """Return a project's masking rules, as the snapshot has them in JSON; ``None`` if it has none.
+
+    Raises:
+        msgspec.DecodeError: If they are no rules.
+        RuleFault: If one cannot be used.
+    """
+    rules = msgspec.json.decode(encoded, type=list[MaskRule])
+    return compile_masker(rules) if rules else None
+
+
+def mask_span(span: Span, rules: Masker) -> Span:
+    """Return a span without what its project's rules mask where it belongs; ids, measures and names of models stay."""
+    changes: dict[str, str] = {}
+    for field in _RULED:
+        text: str = getattr(span, field)
+        ruled = rules.at(field, span.service, span.environment) if text else None
+        if ruled is not None:
+            changes[field] = ruled.mask_json(text)
+    return msgspec.structs.replace(
+        span,
+        parameters=_masked_values(span, "parameters", span.parameters, rules),
+        events=[
+            SpanEvent(event.name, event.time_ns, _masked_values(span, "events", event.attributes, rules))
+            for event in span.events
+        ],
+        **changes,
+    )
+
+
 def mask_json(text: str, mask: Mask) -> str:
     """Return JSON text with each of its strings masked, also of JSON inside of strings; other text is masked as it is.
 
     Masked as it stands, an escape such as ``\\n`` would count as a letter of the word behind it.
     """
     return _masked_json(text, mask, 0)
+
+
+def _masked_values(span: Span, field: MaskedField, values: dict[str, str], rules: Masker) -> dict[str, str]:
+    ruled = rules.at(field, span.service, span.environment) if values else None
+    return dict(ruled.mask_values(values)) if ruled is not None else values
 
 
 def _mask_of(checks: Sequence[MaskGuard]) -> Mask:

@@ -12,6 +12,7 @@ from zirkel.core.guardrails import GuardrailsSpec
 from zirkel.gateway.dialects import DIALECTS
 from zirkel.gateway.guardrails import Guardrails, compile_guardrails
 from zirkel.gateway.limits import Scope
+from zirkel.gateway.masking import project_rules
 from zirkel.gateway.ports import Unseal
 from zirkel.gateway.price_lookup import PriceLookup
 from zirkel.gateway.pricing import CompiledPrice
@@ -25,6 +26,7 @@ from zirkel.gateway.snapshot import (
     SnapshotTarget,
     SnapshotUpstream,
 )
+from zirkel.lib.recognisers import Masker
 
 _MOST_RELEASES = 256
 _MOST_SUBJECTS = 20_000
@@ -119,6 +121,10 @@ class Prepared:
     def project(self, project_id: str) -> SnapshotProject:
         """Return what holds for every call of a project."""
         return self.snapshot.projects.get(project_id, _NO_PROJECT)
+
+    def rules(self, project_id: str) -> Masker | None:
+        """Return what must not reach a disk; ``None`` if the project has no rules."""
+        return project_rules(bytes(self.project(project_id).mask))
 
     def formats(self, upstream: SnapshotUpstream) -> tuple[str, ...]:
         """Return the wire formats an upstream speaks; none if its dialect is not known here."""

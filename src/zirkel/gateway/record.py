@@ -10,7 +10,7 @@ from zirkel.core import Overloaded, Span, SpanEvent, SpanKind, TooLarge, encode_
 from zirkel.gateway.facts import Attempt, CallFacts
 from zirkel.gateway.guardrails import Verdict
 from zirkel.gateway.limits import SoftPassed
-from zirkel.gateway.masking import Mask, mask_json, mask_text
+from zirkel.gateway.masking import Mask, mask_json, mask_span, mask_text
 from zirkel.gateway.metrics import GatewayMetrics
 from zirkel.gateway.ports import SpanSink
 
@@ -48,7 +48,7 @@ class Recorder:
         self._counters.calls += 1
         try:
             spans = call_spans(facts, now_ns)
-            if facts.capture != "on" or facts.mask is not None:
+            if facts.capture != "on" or facts.mask is not None or facts.rules is not None:
                 spans = [_kept(span, facts) for span in spans]
             try:
                 self._sink.append(encode_spans(spans))
@@ -84,6 +84,8 @@ def _kept(span: Span, facts: CallFacts) -> Span:
     """Return the span as it may be kept."""
     if facts.capture == "off":
         return _without_content(span)
+    if facts.rules is not None:
+        span = mask_span(span, facts.rules)
     if facts.mask is not None:
         span = _with_masked_content(span, facts.mask)
     return _with_masked_content(span, mask_text) if facts.capture == "masked" else span

@@ -138,6 +138,8 @@ class SnapshotProject(msgspec.Struct, frozen=True):
     users: dict[str, Limits] = {}
     """By user; ``*`` is each other user's own."""
     services: dict[str, Limits] = {}
+    mask: msgspec.Raw = msgspec.Raw(b"[]")
+    """What must not reach a disk: a list of ``core.privacy.MaskRule`` as JSON."""
 
 
 class MessageTemplate(msgspec.Struct, frozen=True):

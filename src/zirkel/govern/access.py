@@ -13,6 +13,7 @@ from zirkel.core import (
     Unauthenticated,
     UpstreamRecord,
 )
+from zirkel.govern.feedback_keys import FeedbackKey
 from zirkel.govern.keys import Keys, NewKey
 from zirkel.govern.people import People
 from zirkel.govern.ports import GovernMetadata, Publisher
@@ -42,8 +43,12 @@ class Access:
         self._upstreams = Upstreams(metadata, publisher, vault, clock)
 
     def authenticate(self, key_text: str) -> Principal:
-        """Return whose key this is; raises ``Unauthenticated``."""
+        """Return whose key this is; raises ``Unauthenticated``, and ``Forbidden`` for a feedback key."""
         return self._keys.authenticate(key_text)
+
+    def open_feedback(self, key_text: str) -> FeedbackKey:
+        """Return the feedback key of a text; raises ``Unauthenticated``, and ``Forbidden`` for any other key."""
+        return self._keys.open_feedback(key_text)
 
     def sign_in(self, email: str, password: str) -> Principal:
         """Return who signs in; raises ``Unauthenticated``."""

@@ -8,6 +8,7 @@ import msgspec
 
 from zirkel.core import (
     Clock,
+    Forbidden,
     Invalid,
     Json,
     KeyPolicy,
@@ -19,6 +20,7 @@ from zirkel.core import (
     new_id,
 )
 from zirkel.core.policy_check import check_key_policy
+from zirkel.govern.feedback_keys import PUBLIC_PREFIX, FeedbackKey, check_feedback_key, is_feedback_key
 from zirkel.govern.ports import GovernMetadata, GovernTransaction, Publisher
 
 KEY_PREFIX = "zk_"
@@ -51,12 +53,13 @@ class Keys:
 
         Raises:
             Forbidden: If the actor is no admin.
-            Invalid: If label or roles are empty, or the policy makes no sense.
+            Invalid: If label or roles are empty, or the policy makes no sense or does not fit the roles.
         """
         actor.require(Role.ADMIN)
         if not label.strip() or not roles:
             raise Invalid("a key needs a label and at least one role", path="label" if roles else "roles")
         check_key_policy(policy, "policy")
+        check_feedback_key(roles, policy, "policy")
         with self._metadata.transaction() as tx:
             created = self.add(tx, actor, label.strip(), roles, expires_ns, policy)
         self._publisher.publish()
@@ -72,7 +75,7 @@ class Keys:
         policy: KeyPolicy = KeyPolicy(),  # noqa: B008 (immutable)
     ) -> NewKey:
         """Make a key of the actor's project in a transaction that does more; the caller publishes it."""
-        text, key_hash, hint = self._new_secret()
+        text, key_hash, hint = self._new_secret(roles)
         record = KeyRecord(
             key_id=new_id(self._clock),
             project_id=actor.project_id,
@@ -126,9 +129,9 @@ class Keys:
         actor.require(Role.ADMIN)
         if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
             raise Invalid(f"an overlap of {overlap_s} s is not from 0 to {LONGEST_OVERLAP_S}", path="overlap_s")
-        text, key_hash, hint = self._new_secret()
         with self._metadata.transaction() as tx:
             held = self._hold_valid(tx, actor, key_id)
+            text, key_hash, hint = self._new_secret(held.roles)
             rotated = replace(
                 held,
                 key_hash=key_hash,
@@ -146,13 +149,14 @@ class Keys:
         """Replace a key's policy as a whole.
 
         Raises:
-            Invalid: If the policy makes no sense.
+            Invalid: If the policy makes no sense or does not fit the key's roles.
             NotFound: If there is no valid key of that id.
         """
         actor.require(Role.ADMIN)
         check_key_policy(policy)
         with self._metadata.transaction() as tx:
             changed = replace(self._hold_valid(tx, actor, key_id), policy=policy)
+            check_feedback_key(changed.roles, policy)
             tx.keys.put(changed)
             payload = {**_named(changed), "policy": msgspec.to_builtins(policy)}
             tx.ledger.append(actor.project_id, actor.label, "key.policy_changed", payload)
@@ -178,8 +182,31 @@ class Keys:
         """Return whose key this is.
 
         Raises:
+            Forbidden: If it is a feedback key: whatever asks for a principal lets it do more than such a key may.
             Unauthenticated: If the key is unknown, revoked or expired, or its secret was replaced.
         """
+        record = self._valid(key_text)
+        if is_feedback_key(record):
+            raise Forbidden(f"{record.label!r} is a feedback key: it can POST /api/v1/feedback, and nothing else")
+        return _principal(record)
+
+    def open_feedback(self, key_text: str) -> FeedbackKey:
+        """Return the feedback key of a text.
+
+        Raises:
+            Forbidden: If it is a key of another kind, which must never stand in a web page.
+            Unauthenticated: As ``authenticate``.
+        """
+        record = self._valid(key_text)
+        if not is_feedback_key(record):
+            raise Forbidden(
+                f"{record.label!r} is no feedback key; make one with: zirkel keys create LABEL --role feedback "
+                "--origin https://shop.example (other keys write scores: POST /api/v1/scores)"
+            )
+        policy = record.policy
+        return FeedbackKey(_principal(record), frozenset(policy.origins), policy.limits.requests_per_minute)
+
+    def _valid(self, key_text: str) -> KeyRecord:
         key_hash, now_ns = self._hash_key(key_text), self._clock.now_ns()
         with self._metadata.transaction() as tx:
             record = tx.keys.by_hash(key_hash)
@@ -190,7 +217,7 @@ class Keys:
         end_ns = record.secret_ends()[key_hash]
         if end_ns is not None and end_ns <= now_ns:
             raise Unauthenticated("the API key was rotated and this secret has ended; use the new one")
-        return _principal(record)
+        return record
 
     def recall(self, project_id: str, key_id: str) -> Principal | None:
         """Return the principal of a key, None if there is no valid one of that id."""
@@ -204,9 +231,9 @@ class Keys:
             raise _no_valid_key(key_id)
         return held
 
-    def _new_secret(self) -> tuple[str, str, str]:
+    def _new_secret(self, roles: frozenset[Role]) -> tuple[str, str, str]:
         """Return the text of a new secret, its hash, and its hint."""
-        text = KEY_PREFIX + secrets.token_urlsafe(32)
+        text = (PUBLIC_PREFIX if Role.FEEDBACK in roles else KEY_PREFIX) + secrets.token_urlsafe(32)
         return text, self._hash_key(text), f"…{text[-4:]}"
 
 

@@ -8,7 +8,7 @@ import re2
 
 from zirkel.lib.pattern_prefix import PatternFault, prefix_pattern
 
-__all__ = ["Beginnings", "Pattern", "PatternFault", "Span", "compile_beginnings", "compile_pattern"]
+__all__ = ["Beginnings", "Pattern", "PatternFault", "Span", "compile_beginnings", "compile_pattern", "compile_whole"]
 
 _MAX_MEMORY_BYTES = 64 << 20
 
@@ -80,6 +80,15 @@ def compile_pattern(source: str, *, group: int = 0) -> Pattern:
     pattern = Pattern(source, _compile(source), group)
     compile_beginnings([pattern])
     return pattern
+
+
+def compile_whole(source: str, *, group: int = 0) -> Pattern:
+    """Return a pattern for texts that are there as a whole; as ``compile_pattern``, but a large one compiles fast.
+
+    Raises:
+        PatternFault: If it is malformed or too large.
+    """
+    return Pattern(source, _compile(source), group)
 
 
 def compile_beginnings(patterns: Sequence[Pattern]) -> Beginnings:

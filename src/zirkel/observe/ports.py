@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal, Protocol
 
 from zirkel.core import EnvironmentRecord, Json, ReleaseRecord, ServiceRecord, VerdictRecord
+from zirkel.lib.recognisers import Masker
 
 Measure = Literal["input_length", "output_length", "latency_ms"]
 """Characters of the input, characters of the output, milliseconds of the whole call."""
@@ -110,3 +111,11 @@ class DurableSink(Protocol):
     """Takes spans so that they are on disk when the call returns."""
 
     def append_durable(self, payload: bytes) -> None: ...
+
+
+class MaskerSource(Protocol):
+    """The masking rules of projects."""
+
+    def masker(self, project_id: str) -> Masker | None:
+        """Return a project's rules as they are in force, None if it has none."""
+        ...

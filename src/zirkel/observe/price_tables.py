@@ -158,14 +158,15 @@ class PriceTables:
         """
         actor.require(Role.READ)
         now_ns = self._clock.now_ns()
-        book = self._book(actor.project_id)
+        book = self.book(actor.project_id)
         return [
             QuotedPrice(model, prices, prices.effective_ns <= now_ns)
             for model in models
             for prices in book.prices(model, now_ns)
         ]
 
-    def _book(self, project_id: str) -> PriceBook:
+    def book(self, project_id: str) -> PriceBook:
+        """Return all prices of a project but those of single releases."""
         with self._metadata.transaction() as tx:
             current = tx.gateway_configs.current(project_id)
             config = msgspec.json.decode(current.config, type=GatewayConfig) if current else GatewayConfig()

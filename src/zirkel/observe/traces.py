@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from zirkel.core import NotFound, Principal, Role, Span
+from zirkel.core import LogRecord, NotFound, Principal, Role, ScoreRecord, Span
+from zirkel.observe.joining import join_logs
 
 
 class TraceSummary(Protocol):
@@ -34,6 +35,8 @@ class TraceReader(Protocol):
     """Stored traces."""
 
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]: ...
+    def logs_of_trace(self, project_id: str, trace_id: str) -> Sequence[LogRecord]: ...
+    def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]: ...
     def list_traces(
         self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
     ) -> Sequence[TraceSummary]: ...
@@ -47,7 +50,7 @@ class Traces:
         self._telemetry = telemetry
 
     def trace(self, actor: Principal, trace_id: str) -> list[Span]:
-        """Return the spans of a trace by start.
+        """Return the spans of a trace by start, with the content that came for them as log records.
 
         Raises:
             NotFound: If none is stored (what was recorded in the last second may still be on its way).
@@ -56,7 +59,18 @@ class Traces:
         spans = self._telemetry.trace(actor.project_id, trace_id.lower())
         if not spans:
             raise NotFound(f"trace {trace_id!r} is not stored; what was sent in the last second may be on its way")
+        spans = join_logs(spans, self._telemetry.logs_of_trace(actor.project_id, trace_id.lower()))
         return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+
+    def logs(self, actor: Principal, trace_id: str) -> list[LogRecord]:
+        """Return the log records of a trace by time; none if it has none."""
+        actor.require(Role.READ)
+        return list(self._telemetry.logs_of_trace(actor.project_id, trace_id.lower()))
+
+    def scores(self, actor: Principal, trace_id: str) -> list[ScoreRecord]:
+        """Return the current scores of a trace and of its spans."""
+        actor.require(Role.READ)
+        return list(self._telemetry.scores_of(actor.project_id, trace_ids=[trace_id.lower()]))
 
     def recent(self, actor: Principal, service: str = "", limit: int = 50) -> list[TraceSummary]:
         """Return the newest traces, of one service if it is given."""

@@ -74,6 +74,21 @@ class Blobs:
         """
         return bool(self._filesystem.exists(self._path(digest)))
 
+    def delete(self, digest: str) -> bool:
+        """Remove the bytes with this digest; return whether there were any. A blob is never removed but to be erased.
+
+        Raises:
+            Invalid: If ``digest`` is not 64 lower-case hex digits.
+        """
+        path = self._path(digest)
+        try:
+            self._filesystem.rm_file(path)
+        except FileNotFoundError:
+            return False
+        if self._is_local:
+            sync_folder(Path(path).parent)
+        return True
+
     def _path(self, digest: str) -> str:
         if not _DIGEST.fullmatch(digest):
             raise Invalid(f"{digest!r} is not a digest: 64 lower-case hex digits")

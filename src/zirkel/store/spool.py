@@ -9,6 +9,7 @@ import json
 import os
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from zirkel.store.segments import (
     HEADER,
     MAX_RECORD_BYTES,
     Position,
+    Scan,
     file_size,
     frame,
     list_segments,
@@ -35,7 +37,12 @@ class _OpenSegment:
 
     def __init__(self, folder: Path, segment: int) -> None:
         self._path = segment_path(folder, segment)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(self._path, flags, 0o600)
+        except OSError as error:
+            self._refuse_if_full(error)
+            raise
         self._is_named_durably = False
         self.segment = segment
         self.size_bytes = 0
@@ -65,8 +72,7 @@ class _OpenSegment:
                 os.ftruncate(self._descriptor, self.size_bytes)
             except OSError:
                 self.is_torn = True
-            if error.errno in _NO_SPACE:
-                raise Overloaded(f"no space left on disk for the spool {self._path.parent}; free some") from error
+            self._refuse_if_full(error)
             raise
         self.size_bytes += len(data)
 
@@ -84,6 +90,10 @@ class _OpenSegment:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+    def _refuse_if_full(self, error: OSError) -> None:
+        if error.errno in _NO_SPACE:
+            raise Overloaded(f"no space left on disk for the spool {self._path.parent}; free some") from error
 
 
 class SpoolWriter:
@@ -130,7 +140,11 @@ class SpoolWriter:
             checkpoint = load_checkpoint(self._folder)
             newest = max(list_segments(self._folder) + ([checkpoint.segment] if checkpoint else []), default=0)
             self._used_bytes = self._measure()
-            self._current = self._open_segment(newest + 1)
+            self._next_segment = newest + 1
+            self._current: _OpenSegment | None = None
+            # On a full disk the first record that finds space begins the segment.
+            with suppress(Overloaded):
+                self._current = self._open_segment()
         except BaseException:
             os.close(self._lock_descriptor)
             raise
@@ -171,7 +185,8 @@ class SpoolWriter:
             self._is_closed = True
             self._changed.notify_all()
         self._flusher.join()
-        self._current.close()
+        if self._current is not None:
+            self._current.close()
         os.close(self._lock_descriptor)
 
     def _append(self, payload: bytes) -> None:
@@ -184,17 +199,23 @@ class SpoolWriter:
         data = frame(payload)
         self._require_space(len(data))
         current = self._current
-        is_full = current.size_bytes > len(HEADER) and current.size_bytes + len(data) > self._segment_bytes
-        if is_full or current.is_torn or current.error is not None:
-            self._current = self._open_segment(current.segment + 1)
-            # So that the thread closes it.
-            self._mark_unflushed(current)
-        self._current.write(data)
+        if current is None or self._is_over(current, len(data)):
+            self._current = self._open_segment()
+            if current is not None:
+                # So that the thread closes it.
+                self._mark_unflushed(current)
+            current = self._current
+        current.write(data)
         self._used_bytes += len(data)
-        self._mark_unflushed(self._current)
+        self._mark_unflushed(current)
 
-    def _open_segment(self, segment: int) -> _OpenSegment:
-        opened = _OpenSegment(self._folder, segment)
+    def _is_over(self, segment: _OpenSegment, needed_bytes: int) -> bool:
+        is_full = segment.size_bytes > len(HEADER) and segment.size_bytes + needed_bytes > self._segment_bytes
+        return is_full or segment.is_torn or segment.error is not None
+
+    def _open_segment(self) -> _OpenSegment:
+        opened = _OpenSegment(self._folder, self._next_segment)
+        self._next_segment += 1
         self._used_bytes += opened.size_bytes
         self._unflushed.append(opened)
         return opened
@@ -267,7 +288,7 @@ class Batch:
 
 
 class SpoolReader:
-    """The one reader of all folders of a spool. Not thread safe.
+    """The one reader of all folders of a spool. Not thread safe, but for ``pending_bytes``.
 
     A batch is noted on disk before it is handed out and again when it is committed: after a crash in between, the
     identical batch comes again under the identical token, so that a store which knows tokens takes it exactly once.
@@ -338,10 +359,10 @@ class SpoolReader:
         self._save(batch.writer, Position(batch.segment, batch.to_offset, None, position.is_damaged))
 
     def pending_bytes(self) -> int:
-        """Return the bytes on disk that were not committed, frames included."""
+        """Return the bytes on disk that were not committed, frames included. Any thread may ask."""
         pending = 0
         for writer in self._writers():
-            position = self._position(writer)
+            position = self._positions.get(writer) or load_checkpoint(self._root / writer)
             for segment in list_segments(self._root / writer):
                 size = file_size(segment_path(self._root / writer, segment))
                 done = len(HEADER)
@@ -378,10 +399,16 @@ class SpoolReader:
 
     def _pending_batch(self, writer: str, position: Position, to_offset: int) -> Batch:
         path = segment_path(self._root / writer, position.segment)
-        records: list[bytes] = []
+        scan = Scan([], position.offset, [])
         if path.exists():
-            records = scan_segment(path, position.offset, None, None, is_closed=True, end=to_offset).records
-        return Batch(writer, position.segment, position.offset, to_offset, records)
+            scan = scan_segment(path, position.offset, None, None, is_closed=True, end=to_offset)
+        if not position.is_damaged:
+            for reason in scan.skipped:
+                self._report(path, reason)
+            if scan.end_offset < to_offset:
+                self._report(path, f"of the batch up to offset {to_offset}, nothing is whole from {scan.end_offset} on")
+        position.is_damaged = position.is_damaged or bool(scan.skipped) or scan.end_offset < to_offset
+        return Batch(writer, position.segment, position.offset, to_offset, scan.records)
 
     def _finish(self, writer: str, position: Position) -> None:
         """Leave a closed segment for the one after it: delete it, or keep it aside if something was skipped."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from zirkel.core import AddedArtefact, Json, ReleaseRecord, ServiceRecord
+from zirkel.core import AddedArtefact, EnvironmentRecord, Json, ReleaseRecord, ServiceRecord
 
 
 class Blobs(Protocol):
@@ -16,6 +16,22 @@ class Blobs(Protocol):
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a digest, verified."""
+        ...
+
+
+class ItemMasker(Protocol):
+    """A project's rules for what must not be kept in data sets."""
+
+    def mask_json(self, text: str) -> str:
+        """Return JSON text with its strings masked."""
+        ...
+
+
+class ItemMaskers(Protocol):
+    """The rules of projects."""
+
+    def dataset_masker(self, project_id: str) -> ItemMasker | None:
+        """Return a project's rules for data sets, None if it masks none."""
         ...
 
 
@@ -67,6 +83,14 @@ class ReleaseStore(Protocol):
         ...
 
 
+class EnvironmentReader(Protocol):
+    """What serves where."""
+
+    def get(self, project_id: str, service: str, environment: str) -> EnvironmentRecord | None:
+        """Return an environment's state, or None if nothing was ever shipped there."""
+        ...
+
+
 class LedgerWriter(Protocol):
     """The append-only ledger."""
 
@@ -82,6 +106,8 @@ class VersionTransaction(Protocol):
     def artefacts(self) -> ArtefactStore: ...
     @property
     def releases(self) -> ReleaseStore: ...
+    @property
+    def environments(self) -> EnvironmentReader: ...
     @property
     def ledger(self) -> LedgerWriter: ...
 

@@ -37,7 +37,8 @@ from zirkel.version.files import (
     parse_toml,
     select_files,
 )
-from zirkel.version.ports import Blobs, VersionMetadata, VersionTransaction
+from zirkel.version.masking import mask_items
+from zirkel.version.ports import Blobs, ItemMaskers, VersionMetadata, VersionTransaction
 from zirkel.version.release import Artefact, Release, artefact_files, build_releases
 
 
@@ -66,20 +67,25 @@ class PushResult:
 class Registry:
     """Versions of services: push, list, open."""
 
-    def __init__(self, metadata: VersionMetadata, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, metadata: VersionMetadata, blobs: Blobs, clock: Clock, maskers: ItemMaskers | None = None
+    ) -> None:
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
+        self._maskers = maskers
 
     def push(self, actor: Principal, contents: Mapping[str, bytes]) -> PushResult:
         """Register a service's files. The same files again change nothing.
+
+        Where the project masks data sets, the data set is registered masked, and its digest is that of what was kept.
 
         Raises:
             Forbidden: If the actor is no admin.
             Invalid: If a file is malformed; nothing is registered then.
         """
         actor.require(Role.ADMIN)
-        files = select_files(contents)
+        files = select_files(self._masked(actor.project_id, contents))
         definition = parse_service(files)
         releases = build_releases(files, definition)
         for data in files.contents.values():
@@ -115,6 +121,12 @@ class Registry:
             known = tx.releases.get(actor.project_id, candidate.digest)
             assert known is not None
         return PushResult(candidate.service, candidate.digest, known.number, baseline, tuple(pushed), is_changed)
+
+    def _masked(self, project_id: str, contents: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        rules = self._maskers.dataset_masker(project_id) if self._maskers else None
+        if rules is None or DATASET_FILE not in contents:
+            return contents
+        return {**contents, DATASET_FILE: mask_items(contents[DATASET_FILE], rules.mask_json)}
 
     def services(self, actor: Principal) -> list[ServiceRecord]:
         """Return the project's services by name."""
@@ -168,6 +180,27 @@ class Registry:
         if len(found) > 1:
             raise Conflict(f"{reference!r} names {len(found)} releases of {service!r}; give more digits")
         return found[0].digest
+
+    def prompt_release(self, actor: Principal, service: str, environment: str, reference: str = "") -> str:
+        """Return the digest of the release whose prompt a program gets: what ``reference`` names, else what is stable.
+
+        Raises:
+            Forbidden: If the actor may neither call nor read.
+            NotFound: If there is no such service or release, or nothing of it was shipped to the environment.
+            Conflict: If a prefix matches several releases.
+        """
+        if Role.CALL not in actor.roles:
+            actor.require(Role.READ)
+        if reference:
+            return self.resolve(actor.project_id, service, reference)
+        self.service(actor.project_id, service)
+        with self._metadata.transaction() as tx:
+            state = tx.environments.get(actor.project_id, service, environment)
+        if state is None:
+            raise NotFound(
+                f"nothing of {service!r} was shipped to {environment!r} yet; start with: zirkel ship {service}"
+            )
+        return state.stable_release
 
     def open(self, project_id: str, digest: str) -> ReleaseBundle:
         """Return a release with its artefacts parsed from the stored, verified bytes.

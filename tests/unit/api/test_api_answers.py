@@ -7,21 +7,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from google.rpc.status_pb2 import Status as RpcStatus  # type: ignore[import-untyped]
 from starlette.testclient import TestClient
 
 from tests.unit.govern.limits_world import MemoryCounters, MemoryRecords
+from tests.unit.observe.score_world import MemoryScores
 from zirkel.api import Services, create_api
-from zirkel.core import Json, ManualClock, Overloaded, Role, Span, decode_batch, decode_pack
+from zirkel.core import (
+    Alarm,
+    Json,
+    LogRecord,
+    ManualClock,
+    Overloaded,
+    Role,
+    ScoreRecord,
+    Span,
+    decode_batch,
+    decode_pack,
+)
+from zirkel.core.search import Page
 from zirkel.evaluate import Evaluation
 from zirkel.gateway import hash_key
 from zirkel.govern import SYSTEM, Access, Evidence, Vault
+from zirkel.govern.erasure import Erasure
 from zirkel.govern.gateway_config import GatewayConfiguration
 from zirkel.govern.limits_view import LimitsOverview
+from zirkel.govern.privacy import PrivacyConfiguration
+from zirkel.govern.retention import RetentionService
 from zirkel.observe import MAX_BODY_BYTES, Intake, PriceShelf, PriceTables, Status, Traces
+from zirkel.observe.costs import Costs
+from zirkel.observe.exporting import ExportReader, Exports
+from zirkel.observe.feedback import Feedback
 from zirkel.observe.ports import ArmUsage, Measure
+from zirkel.observe.scores import Scores
+from zirkel.observe.search import Search
+from zirkel.observe.search_ports import SearchReader
 from zirkel.observe.traces import TraceSummary
 from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
@@ -73,6 +97,12 @@ class Telemetry:
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in self.spans if span.trace_id == trace_id]
 
+    def logs_of_trace(self, project_id: str, trace_id: str) -> Sequence[LogRecord]:
+        return []
+
+    def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]:
+        return []
+
     def list_traces(
         self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
     ) -> Sequence[TraceSummary]:
@@ -94,8 +124,11 @@ class Rest:
     def run_experiment(self, project_id: str, experiment_id: str) -> None:
         pass
 
-    def report(self) -> dict[str, int | str]:
+    def report(self) -> dict[str, Json]:
         return {"version": "1"}
+
+    def alarms(self) -> Sequence[Alarm]:
+        return []
 
 
 @dataclass(frozen=True)
@@ -158,6 +191,9 @@ def api(tmp_path: Path) -> Iterator[Api]:
     registry = Registry(metadata, Blobs.open(f"memory://{tmp_path}"), clock)
     access = Access(metadata, rest, vault, partial(hash_key, b"pepper"), clock)
     access.bootstrap()
+    disk = MemoryScores()
+    search = Search(cast(SearchReader, SimpleNamespace(traces=lambda *_: Page([], None))), clock)
+    scores = Scores(disk, disk, disk, clock)
     services = Services(
         access=access,
         registry=registry,
@@ -166,11 +202,20 @@ def api(tmp_path: Path) -> Iterator[Api]:
         status=Status(metadata, telemetry, telemetry, clock),
         traces=Traces(telemetry),
         intake=Intake(telemetry),
+        scores=scores,
+        feedback=Feedback(access, scores, clock),
         evidence=Evidence(metadata, vault, clock),
         gateway=GatewayConfiguration(metadata, rest, vault, clock),
         prices=PriceTables(metadata, rest, PriceShelf(), clock),
         limits=LimitsOverview(metadata, MemoryRecords(), MemoryCounters(), clock),
+        search=search,
+        exports=Exports(search, cast(ExportReader, None)),
+        costs=cast(Costs, None),
+        privacy=cast(PrivacyConfiguration, None),
+        retention=cast(RetentionService, None),
+        erasure=cast(Erasure, None),
         health=rest,
+        clock=clock,
     )
     with TestClient(create_api(services), raise_server_exceptions=False, follow_redirects=False) as http:
         yield Api(http, access, telemetry)

@@ -73,7 +73,7 @@ def test_a_value_that_is_no_number_is_refused_with_its_name(text: str) -> None:
         load_config({"ZIRKEL_CORE_PORT": text})
 
 
-@pytest.mark.parametrize("name", ["core_port", "gateway_port", "otlp_port"])
+@pytest.mark.parametrize("name", ["core_port", "gateway_port", "otlp_port", "otlp_grpc_port"])
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_number_that_is_no_port_is_refused_with_its_name(name: str, port: int) -> None:
     with pytest.raises(Invalid, match=f"{name} {port} is not a port") as caught:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from zirkel.app.alarm_file import AlarmFile
 from zirkel.app.config import Config
 from zirkel.app.doctor import Finding, examine
-from zirkel.core import ManualClock
+from zirkel.core import Alarm, ManualClock, SystemClock
 from zirkel.store.metadata import Metadata
 
 
@@ -22,7 +23,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return Config(data_dir=tmp_path, core_port=free_port(), gateway_port=0, otlp_port=0)
+    return Config(data_dir=tmp_path, core_port=free_port(), gateway_port=0, otlp_port=0, otlp_grpc_port=0)
 
 
 def find(config: Config, subject: str) -> Finding:
@@ -49,7 +50,8 @@ def test_a_new_installation_has_nothing_to_mend_and_stays_as_it_is(config: Confi
 
 def test_a_data_directory_that_does_not_exist_is_fine(tmp_path: Path) -> None:
     found = find(
-        Config(data_dir=tmp_path / "none", core_port=free_port(), gateway_port=0, otlp_port=0), "data directory"
+        Config(data_dir=tmp_path / "none", core_port=free_port(), gateway_port=0, otlp_port=0, otlp_grpc_port=0),
+        "data directory",
     )
     assert found.level == "ok"
     assert "zirkel up" in found.text
@@ -57,7 +59,9 @@ def test_a_data_directory_that_does_not_exist_is_fine(tmp_path: Path) -> None:
 
 def test_every_problem_says_how_to_mend_it(config: Config, answer_with: Callable[[int, bytes], int]) -> None:
     (config.data_dir / "metadata.sqlite").write_bytes(b"not a database" * 100)
-    broken = Config(data_dir=config.data_dir, core_port=answer_with(200, b"{}"), gateway_port=0, otlp_port=0)
+    broken = Config(
+        data_dir=config.data_dir, core_port=answer_with(200, b"{}"), gateway_port=0, otlp_port=0, otlp_grpc_port=0
+    )
     problems = [finding for finding in examine(broken) if finding.level == "problem"]
     assert {finding.subject for finding in problems} == {"master key", "metadata", "core_port"}
     assert all(finding.remedy for finding in problems)
@@ -110,14 +114,19 @@ def test_a_folder_whose_name_has_marks_of_a_url_is_read_all_the_same(config: Con
     (config.data_dir / "plain").mkdir()
     made = make_database(config.data_dir / "plain")
     made.rename(folder / "metadata.sqlite")
-    moved = Config(data_dir=folder, core_port=config.core_port, gateway_port=0, otlp_port=0)
+    moved = Config(data_dir=folder, core_port=config.core_port, gateway_port=0, otlp_port=0, otlp_grpc_port=0)
     assert find(moved, "metadata").level == "ok"
 
 
 def test_a_database_elsewhere_is_not_looked_at(config: Config) -> None:
     (config.data_dir / "metadata.sqlite").write_bytes(b"left over")
     elsewhere = Config(
-        data_dir=config.data_dir, core_port=0, gateway_port=0, otlp_port=0, database_url="postgresql://d"
+        data_dir=config.data_dir,
+        core_port=0,
+        gateway_port=0,
+        otlp_port=0,
+        otlp_grpc_port=0,
+        database_url="postgresql://d",
     )
     assert "metadata" not in {finding.subject for finding in examine(elsewhere)}
 
@@ -132,7 +141,7 @@ def test_a_port_that_is_switched_off_is_not_looked_at(config: Config) -> None:
 
 def test_a_port_that_zirkel_serves_is_fine(config: Config, answer_with: Callable[[int, bytes], int]) -> None:
     port = answer_with(200, b'{"status":"ok"}')
-    served = Config(data_dir=config.data_dir, core_port=port, gateway_port=0, otlp_port=0)
+    served = Config(data_dir=config.data_dir, core_port=port, gateway_port=0, otlp_port=0, otlp_grpc_port=0)
     assert find(served, "core_port") == Finding("ok", "core_port", f"{port} is served by Zirkel")
 
 
@@ -143,7 +152,7 @@ def test_zirkel_is_found_past_a_proxy_for_other_machines(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     port = answer_with(200, b'{"status":"ok"}')
-    served = Config(data_dir=config.data_dir, core_port=port, gateway_port=0, otlp_port=0)
+    served = Config(data_dir=config.data_dir, core_port=port, gateway_port=0, otlp_port=0, otlp_grpc_port=0)
     assert find(served, "core_port").level == "ok"
 
 
@@ -154,21 +163,28 @@ def test_zirkel_is_found_past_a_proxy_for_other_machines(
 def test_a_port_that_another_web_server_has_is_a_problem_that_names_the_setting(
     config: Config, answer_with: Callable[[int, bytes], int], status: int, body: bytes
 ) -> None:
-    taken = Config(data_dir=config.data_dir, core_port=answer_with(status, body), gateway_port=0, otlp_port=0)
+    taken = Config(
+        data_dir=config.data_dir, core_port=answer_with(status, body), gateway_port=0, otlp_port=0, otlp_grpc_port=0
+    )
     found = find(taken, "core_port")
     assert found.level == "problem"
     assert "ZIRKEL_CORE_PORT" in found.remedy
 
 
 def test_a_port_of_a_program_that_does_not_speak_http_is_a_problem(config: Config, mail_port: int) -> None:
-    taken = Config(data_dir=config.data_dir, core_port=0, gateway_port=mail_port, otlp_port=0)
+    taken = Config(data_dir=config.data_dir, core_port=0, gateway_port=mail_port, otlp_port=0, otlp_grpc_port=0)
     found = find(taken, "gateway_port")
     assert (found.level, found.text) == ("problem", f"{mail_port} is taken by another program")
 
 
 def test_a_host_that_is_none_is_a_problem(config: Config) -> None:
     nowhere = Config(
-        data_dir=config.data_dir, host="256.0.0.1", core_port=config.core_port, gateway_port=0, otlp_port=0
+        data_dir=config.data_dir,
+        host="256.0.0.1",
+        core_port=config.core_port,
+        gateway_port=0,
+        otlp_port=0,
+        otlp_grpc_port=0,
     )
     found = find(nowhere, "host")
     assert found.level == "problem"
@@ -182,8 +198,31 @@ def test_records_that_were_set_aside_are_counted_and_found(config: Config) -> No
     found = find(config, "spool")
     assert found.level == "warning"
     assert found.text.startswith("3 files")
+    assert "set-aside/one.record, set-aside/two.record, spool/core/3.damaged" in found.text
     assert str(config.data_dir / "set-aside") in found.remedy
 
 
 def test_without_records_set_aside_nothing_is_said_of_the_spool(config: Config) -> None:
     assert "spool" not in {finding.subject for finding in examine(config)}
+
+
+def test_what_a_running_core_says_of_itself_is_told_with_its_remedy(config: Config) -> None:
+    alarms = [
+        Alarm("disk_slow", "problem", "a flush takes 9 s", "use a faster one", 10**18),
+        Alarm("clock_leapt", "warning", "the clock was set", "see the time service", 10**18),
+    ]
+    AlarmFile(config.alarm_path).write(alarms, SystemClock().now_ns())
+    slow = find(config, "alarm disk_slow")
+    assert (slow.level, slow.remedy) == ("problem", "use a faster one")
+    assert slow.text == "a flush takes 9 s, since 2001-09-09T01:46:40.000Z"
+    assert find(config, "alarm clock_leapt").level == "warning"
+
+
+def test_a_running_core_without_alarms_is_fine(config: Config) -> None:
+    AlarmFile(config.alarm_path).write([], SystemClock().now_ns())
+    assert find(config, "core") == Finding("ok", "core", "runs, without alarms")
+
+
+def test_what_a_core_left_behind_when_it_ended_is_not_told(config: Config) -> None:
+    AlarmFile(config.alarm_path).write([Alarm("disk_slow", "problem", "old", "old", 1)], 10**18)
+    assert not [finding for finding in examine(config) if finding.subject.startswith("alarm")]

@@ -145,6 +145,24 @@ def test_the_snapshot_is_renewed_before_its_prices_end(house: House) -> None:
     assert len(house.published) == 2
 
 
+def test_a_snapshot_that_the_disk_did_not_take_at_the_start_is_published_later_once(house: House) -> None:
+    is_full = True
+
+    def publish() -> None:
+        if is_full:
+            raise OSError("No space left on device")
+        house.publish()
+
+    upkeep = Upkeep(None, publish, house.clock)
+    upkeep.publish_first()
+    with pytest.raises(OSError, match="No space"):
+        upkeep.step()
+    is_full = False
+    for _ in range(3):
+        upkeep.step()
+    assert len(house.published) == 1
+
+
 def test_the_thread_applies_what_changes_and_ends_when_it_is_told(house: House) -> None:
     house.write(GOOD)
     upkeep = Upkeep(house.file, house.publish, house.clock)

@@ -8,21 +8,38 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.unit.console.memory_search import MemorySearch
 from tests.unit.govern.limits_world import MemoryCounters, MemoryRecords
 from zirkel.console import mount_console
-from zirkel.core import Json, ManualClock, Principal, Span, SpanKind, Usage
+from zirkel.core import (
+    Alarm,
+    Json,
+    LogRecord,
+    ManualClock,
+    Principal,
+    ScoreKind,
+    ScoreOrigin,
+    ScoreRecord,
+    Span,
+    SpanKind,
+    Usage,
+)
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, Vault
 from zirkel.govern.gateway_config import GatewayConfiguration
 from zirkel.govern.limits_view import LimitsOverview
 from zirkel.observe import PriceShelf, PriceTables, Status, Traces
+from zirkel.observe.costs import Costs
+from zirkel.observe.price_books import PriceBooks
+from zirkel.observe.search import Search
+from zirkel.observe.search_ports import SearchReader
 from zirkel.ship import ShipOrder, Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
@@ -77,6 +94,7 @@ class Telemetry:
 
     clock: ManualClock
     spans: list[Span] = field(default_factory=list)
+    scores: list[ScoreRecord] = field(default_factory=list)
     usage: list[UsageRow] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
     """By measure."""
@@ -106,6 +124,12 @@ class Telemetry:
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in self.spans if (span.project_id, span.trace_id) == (project_id, trace_id)]
 
+    def logs_of_trace(self, project_id: str, trace_id: str) -> Sequence[LogRecord]:
+        return []
+
+    def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]:
+        return [score for score in self.scores if score.project_id == project_id and score.trace_id in trace_ids]
+
     def list_traces(
         self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
     ) -> Sequence[TraceRow]:
@@ -126,6 +150,16 @@ class NoGateway:
         pass
 
 
+@dataclass
+class StandingAlarms:
+    """What the process says is wrong."""
+
+    found: list[Alarm] = field(default_factory=list)
+
+    def alarms(self) -> Sequence[Alarm]:
+        return self.found
+
+
 @dataclass(frozen=True)
 class ConsoleRooms:
     """What the console is mounted over."""
@@ -134,10 +168,14 @@ class ConsoleRooms:
     registry: Registry
     status: Status
     traces: Traces
+    search: Search
+    costs: Costs
+    clock: ManualClock
     evidence: Evidence
     gateway: GatewayConfiguration
     prices: PriceTables
     limits: LimitsOverview
+    health: StandingAlarms
 
 
 @dataclass(frozen=True)
@@ -229,6 +267,25 @@ class House:
         self.telemetry.spans = call_spans(1, self.clock, text, release)
         return self.telemetry.spans
 
+    def record_many(self, count: int) -> None:
+        """Make so many calls what is stored, each a second before the one with the next lower number."""
+        calls = [call_spans(number, self.clock) for number in range(1, count + 1)]
+        self.telemetry.spans = [span for spans in calls for span in spans]
+
+    def judge(self, name: str, value: float) -> None:
+        """Store a score on the recorded call."""
+        score = ScoreRecord(
+            project_id="default",
+            score_id="1",
+            name=name,
+            kind=ScoreKind.NUMERIC,
+            value=value,
+            trace_id=f"{1:032x}",
+            origin=ScoreOrigin.CODE,
+            time_ns=self.clock.now_ns(),
+        )
+        self.telemetry.scores = [score]
+
     def fill(self, text: str = "good") -> tuple[str, str]:
         """Put something into every answer; return the candidate's and the baseline's digest."""
         candidate, baseline = self.push()
@@ -273,15 +330,20 @@ def build_house(folder: Path) -> Iterator[House]:
     telemetry = Telemetry(clock)
     status = Status(metadata, telemetry, telemetry, clock)
     counters = MemoryCounters()
+    shelf, searched = PriceShelf(), MemorySearch(telemetry)
     rooms = ConsoleRooms(
         access,
         registry,
         status,
         Traces(telemetry),
+        Search(cast(SearchReader, searched), clock),
+        Costs(searched, PriceBooks(metadata, shelf, clock), clock),
+        clock,
         Evidence(metadata, vault, clock),
         GatewayConfiguration(metadata, NoGateway(), vault, clock),
-        PriceTables(metadata, NoGateway(), PriceShelf(), clock),
+        PriceTables(metadata, NoGateway(), shelf, clock),
         LimitsOverview(metadata, MemoryRecords(), counters, clock),
+        StandingAlarms(),
     )
     first = access.bootstrap()
     assert first is not None
@@ -354,6 +416,8 @@ def call_spans(trace: int, clock: ManualClock, text: str = "good", release: str 
         release=release,
         arm="stable",
         unit=text,
+        session_id=text,
+        user_id=text,
         input=msgspec.json.encode({"review": text}).decode(),
         output=text,
         cost_usd=Decimal("0.0000123"),

@@ -9,12 +9,17 @@ import pytest
 from msgspec.structs import replace
 
 from zirkel.console.rendering import CONTENT_SECURITY_POLICY
+from zirkel.console.search import ROWS
 
 if TYPE_CHECKING:
     from tests.unit.console.conftest import Browser, House
 
 SERVICE = "review-triage"
 
+PAGES = [
+    "/", f"/services/{SERVICE}", "/traces", f"/traces/{1:032x}", "/sessions", "/sessions/good", "/costs", "/evidence",
+    "/nothing",
+]  # fmt: skip
 QUESTIONS = ["Which version is running?", "How good is it really?", "What does it cost?", "Does it drift?"]
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -153,8 +158,70 @@ def test_an_unknown_service_and_trace_are_pages_not_json(house: "House", browser
 
 def test_traces_can_be_narrowed_to_a_service(house: "House", browser: "Browser") -> None:
     house.fill()
-    assert f'href="/traces/{1:032x}"' in browser.get("/traces", {"service": SERVICE}).html
-    assert f'href="/traces/{1:032x}"' not in browser.get("/traces", {"service": "other"}).html
+    narrowed = re.findall(r'href="(/traces\?[^"]*)"', browser.get("/traces").html)
+    assert narrowed == ["/traces?filter=service+%3D+%22review-triage%22&amp;order=start"]
+    page = browser.get(unescape(narrowed[0]))
+    assert f'href="/traces/{1:032x}"' in page.html
+    assert re.findall(r'aria-current="page">(\S+)</a>', page.html) == ["Traces", SERVICE]
+    other = browser.get("/traces", {"filter": 'service = "other"'})
+    assert f'href="/traces/{1:032x}"' not in other.html
+    assert "Nothing matches" in other.words
+
+
+@pytest.mark.parametrize("path", ["/traces", "/sessions"])
+def test_a_filter_that_cannot_be_read_is_kept_for_correcting_with_its_fault(
+    house: "House", browser: "Browser", path: str
+) -> None:
+    house.fill()
+    page = browser.get(path, {"filter": 'service = "open', "since": "-7d"})
+    assert page.status == 200
+    assert 'value="service = &#34;open"' in page.html
+    assert '<option value="-7d" selected>' in page.html
+    assert re.search(r'role="alert">[^<]*column 11', page.html)
+    assert f'href="/traces/{1:032x}"' not in page.html
+
+
+def test_older_traces_are_on_the_next_page(house: "House", browser: "Browser") -> None:
+    house.record_many(ROWS + 1)
+    first = browser.get("/traces", {"filter": f'service = "{SERVICE}"'})
+    assert first.html.count('href="/traces/0') == ROWS
+    (older,) = re.findall(r'<a href="([^"]*)" rel="next">', first.html)
+    second = browser.get(unescape(older))
+    assert re.findall(r'href="/traces/(0[^"]*)"', second.html) == [f"{ROWS + 1:032x}"]
+    assert 'rel="next"' not in second.html
+
+
+def test_a_session_is_listed_and_read_as_a_conversation(house: "House", browser: "Browser") -> None:
+    assert "No sessions yet" in browser.get("/sessions").words
+    house.fill("ticket/7 ?")
+    (link,) = re.findall(r'href="(/sessions/[^"]*)"', browser.get("/sessions").html)
+    page = browser.get(link)
+    assert (page.status, "Session ticket/7 ?" in page.words) == (200, True)
+    assert f'href="/traces/{1:032x}"' in page.html
+    assert browser.get("/sessions/none").status == 404
+
+
+def test_a_change_of_costs_is_shown_with_its_causes(house: "House", browser: "Browser") -> None:
+    assert "Nothing was spent in either time" in browser.get("/costs").words
+    house.fill()
+    page = browser.get("/costs", {"since": "-1h", "by": "service"})
+    assert "0.00 → 0.0000123 USD" in page.words
+    assert "0 calls; then to" in page.words
+    assert f"{SERVICE} +0.0000123" in page.words
+    assert "zirkel costs --why --by service --since -1h" in page.words
+
+
+@pytest.mark.parametrize("asked", [{"since": "soon"}, {"by": "weather"}])
+def test_costs_that_cannot_be_explained_so_are_a_fault_on_the_page(browser: "Browser", asked: dict[str, str]) -> None:
+    page = browser.get("/costs", asked)
+    assert (page.status, page.html.count('role="alert"')) == (200, 1)
+
+
+def test_scores_are_beside_what_they_judge(house: "House", browser: "Browser") -> None:
+    house.fill()
+    house.judge("helpful", 0.75)
+    for path in ("/traces", f"/traces/{1:032x}"):
+        assert re.search(r"helpful\b.* 0\.75", browser.get(path).words), path
 
 
 def test_a_trace_shows_its_spans_with_what_went_in_and_came_out(house: "House", browser: "Browser") -> None:
@@ -176,16 +243,16 @@ def test_evidence_is_shown_newest_first_and_can_be_paged(house: "House", browser
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_recorded_text_is_never_markup(house: "House", browser: "Browser", text: str) -> None:
-    paths = ["/", f"/services/{SERVICE}", "/traces", f"/traces/{1:032x}"]
+    paths = ["/", f"/services/{SERVICE}", "/traces", f"/traces/{1:032x}", "/sessions", "/costs"]
     house.fill()
     harmless = [Markup(browser.get(path).html).shape() for path in paths]
     house.record(text, house.telemetry.usage[0].release)
     pages = [browser.get(path).html for path in paths]
     shapes = [Markup(page).shape() for page in pages]
     speakers = int(text.startswith('{"role"')) * 2
-    assert [len(shape) for shape in shapes[:3]] == [len(shape) for shape in harmless[:3]]
-    assert len(shapes[3]) == len(harmless[3]) + speakers
-    assert all(text in unescape(page) for page in pages[1:])
+    grown = [len(shape) - len(before) for shape, before in zip(shapes, harmless, strict=True)]
+    assert grown == [0, 0, 0, speakers, 0, 0]
+    assert all(text in unescape(page) for page in pages[1:4])
 
 
 def unescape(page: str) -> str:
@@ -211,7 +278,7 @@ def test_a_hostile_label_and_reason_are_text(house: "House", browser: "Browser")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
-@pytest.mark.parametrize("path", ["/", f"/services/{SERVICE}", "/traces", f"/traces/{1:032x}", "/evidence", "/nothing"])
+@pytest.mark.parametrize("path", PAGES)
 def test_a_page_has_nothing_inline_and_nothing_of_another_host(house: "House", browser: "Browser", path: str) -> None:
     house.fill()
     answer = browser.get(path if path != "/nothing" else "/services/nothing")

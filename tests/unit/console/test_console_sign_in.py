@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from tests.unit.console.conftest import Browser, House
 
 PASSWORD = "correct horse battery"
-PAGES = ["/", "/services/review-triage", "/traces", f"/traces/{1:032x}", "/evidence"]
+PAGES = [
+    "/",
+    "/services/review-triage",
+    "/traces",
+    f"/traces/{1:032x}",
+    "/sessions",
+    "/sessions/s",
+    "/costs",
+    "/evidence",
+]
 
 
 def add_person(house: "House", password: str = PASSWORD) -> None:

@@ -1,34 +1,69 @@
 """From the spool to the telemetry store: nothing that was accepted is lost, whatever fails on the way."""
 
+import errno
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from zirkel.core import Invalid, ManualClock, Span, encode_spans
-from zirkel.jobs import Ingest
+from zirkel.core import (
+    Batch,
+    Invalid,
+    LogRecord,
+    ManualClock,
+    MetricPoint,
+    ScoreKind,
+    ScoreOrigin,
+    ScoreRecord,
+    Span,
+    encode_batch,
+    encode_spans,
+)
+from zirkel.jobs import Ingest, IngestFault
 from zirkel.store.spool import SpoolReader, SpoolWriter
 
 
 class ListStore:
-    """Keeps what it is given; fails as often as it is told to, and never takes a span named ``refused``."""
+    """Keeps what it is given, once per token; fails as often as it is told to, and never takes what is ``refused``."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[list[str], str, int]] = []
+        self.tokens: set[str] = set()
         self.failures = 0
+        self.failing: dict[str, Exception] = {}
+        self.newest_ns = 0
         self.stored = threading.Semaphore(0)
         self.failed = threading.Semaphore(0)
 
     def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None:
+        self._keep("spans", [span.name for span in spans], token, received_ns)
+
+    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None:
+        self._keep("logs", [record.log_id for record in logs], token, received_ns)
+
+    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None:
+        self._keep("points", [point.point_id for point in points], token, received_ns)
+
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None:
+        self._keep("scores", [score.score_id for score in scores], token, received_ns)
+
+    def newest_received_ns(self) -> int:
+        return self.newest_ns
+
+    def _keep(self, kind: str, names: list[str], token: str, received_ns: int) -> None:
         if self.failures:
             self.failures -= 1
             self.failed.release()
             raise OSError("the telemetry store is away")
-        if any(span.name == "refused" for span in spans):
-            raise Invalid("a span that the store does not take")
-        self.batches.append(([span.name for span in spans], token, received_ns))
-        self.stored.release()
+        if kind in self.failing:
+            raise self.failing[kind]
+        if "refused" in names:
+            raise Invalid("what the store does not take")
+        if token not in self.tokens:
+            self.tokens.add(token)
+            self.batches.append((names, token, received_ns))
+            self.stored.release()
 
     @property
     def names(self) -> list[str]:
@@ -42,6 +77,26 @@ def record(*names: str) -> bytes:
             for name in names
         ]
     )
+
+
+def log_record(log_id: str) -> LogRecord:
+    return LogRecord(project_id="p", log_id=log_id, time_ns=1)
+
+
+def metric_point(point_id: str) -> MetricPoint:
+    return MetricPoint(project_id="p", point_id=point_id, name="m", kind="gauge", time_ns=1)
+
+
+def score_record(score_id: str) -> ScoreRecord:
+    return ScoreRecord(
+        project_id="p", score_id=score_id, name="s", kind=ScoreKind.NUMERIC, origin=ScoreOrigin.CODE, time_ns=1
+    )
+
+
+def record_of_all(name: str) -> bytes:
+    """One record with one item of each kind, all of the same name."""
+    span = Span(project_id="p", trace_id="a" * 32, span_id="b" * 16, name=name, source="otlp", start_ns=1, end_ns=2)
+    return encode_batch(Batch([span], [log_record(name)], [metric_point(name)], [score_record(name)]))
 
 
 @pytest.fixture
@@ -69,8 +124,13 @@ def aside() -> list[bytes]:
 
 
 @pytest.fixture
-def ingest(reader: SpoolReader, store: ListStore, aside: list[bytes]) -> Ingest:
-    return Ingest(reader, store, ManualClock(77), aside.append)
+def clock() -> ManualClock:
+    return ManualClock(77_000_000)
+
+
+@pytest.fixture
+def ingest(reader: SpoolReader, store: ListStore, clock: ManualClock, aside: list[bytes]) -> Ingest:
+    return Ingest(reader, store, clock, aside.append)
 
 
 def test_draining_stores_everything_that_was_accepted_in_order_and_once(
@@ -81,7 +141,7 @@ def test_draining_stores_everything_that_was_accepted_in_order_and_once(
     ingest.drain()
     ingest.drain()
     assert store.names == ["a", "b", "c"]
-    assert {received_ns for _, _, received_ns in store.batches} == {77}
+    assert {received_ns for _, _, received_ns in store.batches} == {77_000_000}
 
 
 def test_what_could_not_be_stored_is_stored_the_next_time_under_the_same_token(
@@ -145,3 +205,149 @@ def test_the_thread_outlives_a_store_that_fails(
     ingest.stop()
     assert store.names == ["a"]
     assert "trying again" in caplog.text
+
+
+def test_all_four_kinds_are_stored_each_under_a_token_of_its_own(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore
+) -> None:
+    for name in ("a", "b"):
+        writer.append_durable(record_of_all(name))
+    ingest.drain()
+    assert [names for names, _, _ in store.batches] == [["a", "b"]] * 4
+    assert len(store.tokens) == 4
+
+
+@pytest.mark.parametrize("kind", ["spans", "logs", "points", "scores"])
+def test_a_failure_between_two_kinds_stores_each_once(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore, kind: str
+) -> None:
+    writer.append_durable(record_of_all("a"))
+    store.failing[kind] = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        ingest.drain()
+    store.failing.clear()
+    ingest.drain()
+    assert [names for names, _, _ in store.batches] == [["a"]] * 4
+
+
+def test_a_crash_between_two_kinds_stores_each_once(
+    tmp_path: Path, writer: SpoolWriter, store: ListStore, clock: ManualClock, aside: list[bytes]
+) -> None:
+    writer.append_durable(record_of_all("a"))
+    for failing in ({"points": OSError("away")}, {}):
+        reader = SpoolReader(tmp_path / "spool")
+        store.failing = dict(failing)
+        try:
+            Ingest(reader, store, clock, aside.append).drain()
+        except OSError:
+            assert failing
+        reader.close()
+    assert [names for names, _, _ in store.batches] == [["a"]] * 4
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Batch(logs=[log_record("refused")]),
+        Batch(points=[metric_point("refused")]),
+        Batch(scores=[score_record("refused")]),
+    ],
+)
+def test_a_record_whose_other_kinds_cannot_be_stored_is_set_aside_too(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore, aside: list[bytes], bad: Batch
+) -> None:
+    for part in (record_of_all("a"), encode_batch(bad), record_of_all("b")):
+        writer.append_durable(part)
+    ingest.drain()
+    assert aside == [encode_batch(bad)]
+    assert set(store.names) == {"a", "b"}
+
+
+def test_the_time_of_receipt_never_goes_back_with_the_clock(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore, clock: ManualClock
+) -> None:
+    store.newest_ns = 500_000_000
+    for now_ns in (77_000_000, 900_000_000, 3, 901_000_000):
+        clock.current_ns = now_ns
+        writer.append_durable(record("a"))
+        ingest.drain()
+    times = [received_ns for _, _, received_ns in store.batches]
+    assert times == sorted(set(times))
+    assert times[0] > 500_000_000
+    assert times[1] == 900_000_000
+
+
+def test_a_fault_says_what_and_since_when_until_it_is_over(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ingest.fault is None
+    writer.append_durable(record("a"))
+    store.failing["spans"] = OSError(errno.ENOSPC, "No space left on device")
+    text = "OSError: [Errno 28] No space left on device"
+    for failures in (1, 2):
+        clock.current_ns = 1_000_000 * failures
+        with pytest.raises(OSError, match="No space"):
+            ingest.drain()
+        assert ingest.fault == IngestFault(text, 1_000_000, failures)
+    store.failing.clear()
+    with caplog.at_level("INFO"):
+        ingest.drain()
+    assert ingest.fault is None
+    assert "works again, after 2 failures" in caplog.text
+    assert store.names == ["a"]
+
+
+def test_what_cannot_be_set_aside_stays_in_the_spool(
+    reader: SpoolReader, writer: SpoolWriter, store: ListStore, clock: ManualClock
+) -> None:
+    kept: list[bytes] = []
+    is_full = True
+
+    def set_aside(data: bytes) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept.append(data)
+
+    ingest = Ingest(reader, store, clock, set_aside)
+    for part in (record("a"), b"no batch", record("b")):
+        writer.append_durable(part)
+    with pytest.raises(OSError, match="No space"):
+        ingest.drain()
+    assert reader.pending_bytes() > 0
+    assert ingest.records_set_aside == 0
+    is_full = False
+    ingest.drain()
+    assert (kept, ingest.records_set_aside) == ([b"no batch"], 1)
+    assert store.names == ["a", "b"]
+    assert reader.pending_bytes() == 0
+
+
+def test_a_torn_tail_is_passed_over_and_what_came_before_and_after_is_stored(
+    tmp_path: Path, store: ListStore, clock: ManualClock, aside: list[bytes]
+) -> None:
+    first = SpoolWriter(tmp_path / "spool", "torn")
+    first.append_durable(record("a"))
+    first.append_durable(record("torn"))
+    first.close()
+    (segment,) = (tmp_path / "spool" / "torn").glob("*.spool")
+    segment.write_bytes(segment.read_bytes()[:-3])
+    second = SpoolWriter(tmp_path / "spool", "torn")
+    second.append_durable(record("b"))
+    reader = SpoolReader(tmp_path / "spool")
+    Ingest(reader, store, clock, aside.append).drain()
+    assert store.names == ["a", "b"]
+    assert reader.damaged == 1
+    reader.close()
+    second.close()
+
+
+def test_a_thread_that_fails_stops_when_it_is_told_to_and_leaves_the_batch(
+    ingest: Ingest, reader: SpoolReader, writer: SpoolWriter, store: ListStore
+) -> None:
+    store.failures = 1000
+    writer.append_durable(record("a"))
+    ingest.start()
+    assert store.failed.acquire(timeout=30)
+    ingest.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "ingest"]
+    assert reader.pending_bytes() > 0

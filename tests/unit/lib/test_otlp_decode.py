@@ -11,7 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from zirkel.lib.otlp import DecodedSpan, DecodedTraces, JsonLike, Malformed, Media, decode_traces
+from zirkel.lib.otlp import DecodedSpan, DecodedTraces, JsonLike, Malformed, Media, TooLarge, decode_traces
+from zirkel.lib.otlp.wire import MAX_ITEMS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "otlp"
 TRACE_ID, SPAN_ID = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
@@ -29,6 +30,14 @@ def request_of(*spans: dict[str, object]) -> dict[str, object]:
 def decode_span(**fields: object) -> DecodedSpan:
     (span,) = decode_json(request_of(fields)).spans
     return span
+
+
+def reason_for(span: dict[str, object]) -> str:
+    """Return why a span is rejected; another one beside it is kept."""
+    decoded = decode_json(request_of({"name": "good"}, {"name": "bad", **span}))
+    assert ([one.name for one in decoded.spans], decoded.rejected) == (["good"], 1)
+    (reason,) = decoded.rejected_reasons
+    return reason
 
 
 def decode_value(value: object) -> JsonLike:
@@ -55,12 +64,62 @@ def test_truncated_protobuf_is_malformed() -> None:
             decode_traces(whole[:length], "protobuf")
 
 
-def test_invalid_utf8_in_protobuf_is_malformed() -> None:
+def test_text_that_is_not_utf8_costs_nothing_but_its_own_bytes_in_either_encoding() -> None:
     request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(name="MARK")
-    span.trace_id, span.span_id = bytes.fromhex(TRACE_ID), bytes.fromhex(SPAN_ID)
-    with pytest.raises(Malformed):
-        decode_traces(request.SerializeToString().replace(b"MARK", b"\xff\xfe\xfd\xfc"), "protobuf")
+    group = request.resource_spans.add()
+    group.resource.attributes.add(key="MARK").value.string_value = "MARK"
+    scope_spans = group.scope_spans.add()
+    scope_spans.scope.name = "MARK"
+    for name in ("MARK", "sound"):
+        span = scope_spans.spans.add(name=name, trace_id=bytes.fromhex(TRACE_ID), span_id=bytes.fromhex(SPAN_ID))
+        span.attributes.add(key="k").value.kvlist_value.values.add(key="n").value.string_value = f"{name} é"
+    as_json = {
+        "resource": {"attributes": [{"key": "MARK", "value": {"stringValue": "MARK"}}]},
+        "scopeSpans": [{"scope": {"name": "MARK"}, "spans": [
+            {"traceId": TRACE_ID, "spanId": SPAN_ID, "name": name, "attributes": [
+                {"key": "k", "value": {"kvlistValue": {"values": [
+                    {"key": "n", "value": {"stringValue": f"{name} é"}}]}}}]}
+            for name in ("MARK", "sound")
+        ]}],
+    }  # fmt: skip
+    text = json.dumps({"resourceSpans": [as_json]}, ensure_ascii=False).encode()
+    bad = b"\xff\xfe\xfd\xfc"
+    from_protobuf = decode_traces(request.SerializeToString().replace(b"MARK", bad), "protobuf")
+    from_json = decode_traces(text.replace(b"MARK", bad), "json")
+    assert from_protobuf.spans == from_json.spans
+    assert [span.name for span in from_json.spans] == ["\ufffd" * 4, "sound"]
+    assert from_json.spans[0].resource == {"\ufffd" * 4: "\ufffd" * 4}
+    assert from_json.spans[1].attributes == {"k": {"n": "sound é"}}
+    assert "UTF-8" in from_protobuf.warnings[0]
+
+
+def test_a_span_that_is_not_protobuf_is_rejected_and_the_rest_is_kept() -> None:
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for name in ("first", "MARK", "last"):
+        spans.add(name=name, trace_id=bytes.fromhex(TRACE_ID), span_id=bytes.fromhex(SPAN_ID))
+    # The field of the name now claims to be a group, which never ends.
+    broken = request.SerializeToString().replace(b"\x2a\x04MARK", b"\x2b\x04MARK")
+    decoded = decode_traces(broken, "protobuf")
+    assert [span.name for span in decoded.spans] == ["first", "last"]
+    assert (decoded.rejected, len(decoded.rejected_reasons)) == (1, 1)
+
+
+def test_a_json_span_that_is_no_object_is_rejected_and_the_rest_is_kept() -> None:
+    good = {"traceId": TRACE_ID, "spanId": SPAN_ID, "name": "good"}
+    decoded = decode_json({"resourceSpans": [{"scopeSpans": [{"spans": [good, 7, None, [good]]}]}]})
+    assert [span.name for span in decoded.spans] == ["good"]
+    assert decoded.rejected == 3
+
+
+@pytest.mark.parametrize("media", get_args(Media))
+def test_a_request_of_too_many_items_is_too_large(media: Media) -> None:
+    wire = {"json": b'{"resourceSpans":[{"scopeSpans":[{"spans":[%s{}]}]}]}' % (b"{}," * MAX_ITEMS)}
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.extend([trace_pb2.Span()] * (MAX_ITEMS + 1))
+    wire["protobuf"] = request.SerializeToString()
+    with pytest.raises(TooLarge, match="smaller batches"):
+        decode_traces(wire[media], media)
 
 
 def test_hex_ids_are_equal_in_either_case() -> None:
@@ -166,15 +225,13 @@ def test_int_value_covers_int64_as_number_and_as_string(number: int) -> None:
 @pytest.mark.parametrize(
     "value", [2**63, -(2**63) - 1, "9223372036854775808", "1.5", 1.5, "1_0", " 1", "x", True, [], "9" * 5000]
 )
-def test_int_value_beyond_int64_or_no_integer_is_malformed(value: object) -> None:
-    with pytest.raises(Malformed, match="intValue"):
-        decode_value({"intValue": value})
+def test_int_value_beyond_int64_or_no_integer_costs_its_span(value: object) -> None:
+    assert "intValue" in reason_for({"attributes": [{"key": "k", "value": {"intValue": value}}]})
 
 
 @pytest.mark.parametrize("value", [-1, 2**64, "-1"])
-def test_time_outside_uint64_is_malformed(value: object) -> None:
-    with pytest.raises(Malformed, match="startTimeUnixNano"):
-        decode_span(startTimeUnixNano=value)
+def test_time_outside_uint64_costs_its_span(value: object) -> None:
+    assert "startTimeUnixNano" in reason_for({"startTimeUnixNano": value})
 
 
 @pytest.mark.parametrize(
@@ -229,23 +286,45 @@ def test_all_seven_kinds_of_value_and_empty_ones(value: object, expected: JsonLi
         "bare",
     ],
 )
-def test_value_of_the_wrong_type_is_malformed(value: object) -> None:
-    with pytest.raises(Malformed, match="must"):
-        decode_value(value)
+def test_value_of_the_wrong_type_costs_its_span(value: object) -> None:
+    assert "must" in reason_for({"attributes": [{"key": "k", "value": value}]})
 
 
-@pytest.mark.parametrize("depth", [40, 200, 2000])
-def test_deep_nesting_never_crashes(depth: int) -> None:
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"resourceSpans": {}},
+        {"resourceSpans": [7]},
+        {"resourceSpans": [{"scopeSpans": "x"}]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": {}}]}]},
+        {"resourceSpans": [{"resource": 7, "scopeSpans": [{"spans": []}]}]},
+        {"resourceSpans": [{"resource": {"attributes": [{"key": 7}]}, "scopeSpans": [{"spans": []}]}]},
+        {"resourceSpans": [{"scopeSpans": [{"scope": [], "spans": []}]}]},
+    ],
+)
+def test_a_structure_that_cannot_be_read_down_to_its_spans_is_malformed(request_body: object) -> None:
+    with pytest.raises(Malformed):
+        decode_json(request_body)
+
+
+@pytest.mark.parametrize("depth", [40, 60, 200])
+def test_a_value_nested_too_deeply_costs_its_span(depth: int) -> None:
+    decoded = decode_traces(deep_request(depth), "json")
+    assert (len(decoded.spans), decoded.rejected) == ((1, 0) if depth == 40 else (0, 1))
+
+
+def test_a_body_nested_beyond_what_the_parser_bears_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        decode_traces(deep_request(20_000), "json")
+
+
+def deep_request(depth: int) -> bytes:
+    """Return a request whose span has an attribute of arrays within arrays."""
     text = '{"arrayValue":{"values":[' * depth + "{}" + "]}}" * depth
-    body = json.dumps(request_of({"attributes": [{"key": "k", "value": "DEEP"}]})).replace('"DEEP"', text).encode()
-    if depth == 40:
-        assert decode_traces(body, "json").spans
-    else:
-        with pytest.raises(Malformed):
-            decode_traces(body, "json")
+    return json.dumps(request_of({"attributes": [{"key": "k", "value": "DEEP"}]})).replace('"DEEP"', text).encode()
 
 
-def test_protobuf_nested_too_deeply_is_malformed() -> None:
+def test_protobuf_nested_too_deeply_costs_its_span() -> None:
     value = AnyValue(string_value="x")
     for _ in range(200):
         outer = AnyValue()
@@ -254,8 +333,9 @@ def test_protobuf_nested_too_deeply_is_malformed() -> None:
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
     span.attributes.add(key="k").value.CopyFrom(value)
-    with pytest.raises(Malformed):
-        decode_traces(request.SerializeToString(), "protobuf")
+    decoded = decode_traces(request.SerializeToString(), "protobuf")
+    assert (len(decoded.spans), decoded.rejected) == (0, 1)
+    assert "nested" in decoded.rejected_reasons[0]
 
 
 def test_lone_surrogates_become_replacement_characters() -> None:

@@ -20,6 +20,14 @@ FLATTENED = [
     "gen_ai.prompt.0.tool_calls.0.arguments",
     "gen_ai.completion.0.role",
     "llm.input_messages.0.message.role",
+    "llm.input_messages",
+    "llm.choices.0.completion.text",
+    "llm.prompts.0.prompt.text",
+    "request_data",
+    "response_data",
+    "gen_ai.request.odd",
+    "gen_ai.usage.image.input_tokens",
+    "lk.odd",
     "llm.input_messages.0.message.contents.0.message_content.text",
     "llm.input_messages.99999999999.message",
     "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments",
@@ -32,7 +40,11 @@ FLATTENED = [
     "events",
     "metadata",
 ]
-MESSAGE_FIELDS = ["role", "content", "parts", "type", "text", "tool_calls", "function", "arguments", "message", "id"]
+MESSAGE_FIELDS = [
+    *("role", "content", "parts", "type", "text", "tool_calls", "function", "arguments", "message", "id"),
+    *("choices", "candidates", "generations", "output", "data", "kwargs", "messages", "input", "contents", "source"),
+    *("message.role", "message_content", "image_url", "usage", "cache_creation", "input_tokens", "total"),
+]
 SCALARS = (
     st.none()
     | st.booleans()
@@ -123,6 +135,7 @@ def test_any_attributes_give_a_storable_span_with_the_originals(
     assert all(bucket is None or bucket >= 0 for bucket in (*buckets, usage.reasoning_tokens))
     assert span.cost_usd is None or span.cost_usd >= 0
     assert span.end_ns >= span.start_ns
+    assert set(span.unmapped) <= set(sent.attributes)
 
 
 COUNTS = st.none() | st.integers(0, 10**6)
@@ -148,7 +161,8 @@ def test_input_buckets_add_up_to_the_reported_total_whenever_they_can(
 @pytest.mark.parametrize("depth", [30, 900, 5000])
 def test_deeply_nested_json_text_is_kept_as_an_attribute_whatever_becomes_of_it(depth: int) -> None:
     nested = "[" * depth + "]" * depth
-    attributes: dict[str, JsonLike] = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.result": nested}
-    sent = DecodedSpan(trace_id="a" * 32, span_id="b" * 16, name="n", start_ns=0, end_ns=0, attributes=attributes)
-    span = normalise_span(sent, project_id="p")
-    assert json.loads(span.attributes["gen_ai.tool.call.result"]) == nested
+    for operation, name in (("execute_tool", "gen_ai.tool.call.result"), ("chat", "gen_ai.input.messages")):
+        attributes: dict[str, JsonLike] = {"gen_ai.operation.name": operation, name: nested}
+        sent = DecodedSpan(trace_id="a" * 32, span_id="b" * 16, name="n", start_ns=0, end_ns=0, attributes=attributes)
+        span = normalise_span(sent, project_id="p")
+        assert json.loads(span.attributes[name]) == nested

@@ -28,6 +28,13 @@ def test_model_call_above_another_does_not_count_even_through_plain_spans() -> N
     assert names(spans) == ["c"]
 
 
+def test_a_clients_own_span_of_a_call_through_the_gateway_does_not_count_beside_the_gateways() -> None:
+    client, call = span("client"), span("call", "client", SpanKind.CALL)
+    assert names([client, call, span("first", "call"), span("second", "call")]) == ["first", "second"]
+    assert names([client, call]) == [], "a cache answered, or nothing was called at all"
+    assert names([client]) == ["client"]
+
+
 def test_child_before_its_parent_and_orphans_count_the_same() -> None:
     assert names([span("c", "a"), span("a")]) == ["c"]
     assert names([span("c", "missing")]) == ["c"]
@@ -61,5 +68,6 @@ def test_leaves_are_those_that_no_other_model_call_reaches_upwards(spans: list[S
         return found - {one.span_id}
 
     models = [one for one in spans if one.kind in MODEL_KINDS]
-    above = set().union(*(ancestors(one) for one in models))
+    replacing = [one for one in spans if one.kind in MODEL_KINDS or one.kind is SpanKind.CALL]
+    above = set().union(*(ancestors(one) for one in replacing))
     assert leaf_model_spans(spans) == [one for one in models if one.span_id not in above]

@@ -3,7 +3,7 @@
 import resource
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -210,20 +210,36 @@ def test_a_stretch_of_zeros_is_damage_not_records(tmp_path: Path) -> None:
         assert reader.damaged == 1
 
 
-def test_a_pending_batch_whose_bytes_were_lost_with_the_machine_does_not_stop_the_reader(tmp_path: Path) -> None:
+def _cut(data: bytes) -> bytes:
+    return data[:-5]
+
+
+def _flip_last(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip_last])
+def test_a_pending_batch_whose_bytes_were_lost_with_the_machine_stops_nothing_and_is_kept_aside(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     write_all(tmp_path, [b"one", b"two"])
     with reading(tmp_path) as reader:
         handed_out = reader.next_batch(10, 1000)
         assert handed_out is not None
     path = newest_segment(tmp_path)
-    path.write_bytes(path.read_bytes()[:-5])
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
     write_all(tmp_path, [b"three"])
     with reading(tmp_path) as reader:
-        again = reader.next_batch(10, 1000)
+        for _ in range(2):
+            again = reader.next_batch(10, 1000)
         assert again is not None
         assert (again.token, again.records) == (handed_out.token, [b"one"])
         reader.commit(again)
         assert take_all(reader) == [b"three"]
+        assert reader.damaged == 1
+        assert path.name in reader.last_damage
+    assert path.with_suffix(".damaged").read_bytes() == damaged
 
 
 def test_a_checkpoint_that_cannot_be_read_starts_over_and_says_so(tmp_path: Path) -> None:
@@ -328,6 +344,40 @@ def test_a_full_disk_takes_nothing_and_leaves_no_half_record(tmp_path: Path) -> 
     with reading(tmp_path) as reader:
         assert take_all(reader) == [b"before", b"small", b"y" * 200]
         assert reader.damaged == 0
+
+
+def test_a_writer_begins_on_a_full_disk_and_writes_once_there_is_space(tmp_path: Path) -> None:
+    write_all(tmp_path, [b"before"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        writer = SpoolWriter(tmp_path, "w")
+        for append in (writer.append, writer.append_durable):
+            with pytest.raises(Overloaded, match="no space left"):
+                append(b"refused")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.append_durable(b"after")
+    writer.close()
+    with reading(tmp_path) as reader:
+        assert take_all(reader) == [b"before", b"after"]
+        assert reader.damaged == 0
+
+
+def test_pending_bytes_are_told_to_any_thread_and_change_nothing(tmp_path: Path) -> None:
+    write_all(tmp_path, [b"one", b"two"])
+    with reading(tmp_path) as reader:
+        whole = reader.pending_bytes()
+        assert whole == 2 * FRAME_BYTES + 6
+        batch = reader.next_batch(1, 1000)
+        assert batch is not None
+        assert reader.pending_bytes() == whole
+        reader.commit(batch)
+        assert reader.pending_bytes() == whole // 2
+        assert take_all(reader) == [b"two"]
+        assert reader.pending_bytes() == 0
+    with reading(tmp_path) as again:
+        assert again.pending_bytes() == 0
 
 
 def test_durable_appends_from_many_threads_all_arrive(tmp_path: Path) -> None:

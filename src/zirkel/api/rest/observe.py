@@ -19,15 +19,17 @@ def observe_router(services: Services, principal: Callable[..., Principal]) -> A
     router = APIRouter(prefix="/api/v1", tags=["observe"])
     actor = Depends(principal)
 
-    @router.get("/traces", summary="The newest traces")
-    def list_traces(service: str = "", limit: Limit = 50, who: Principal = actor) -> Response:
-        return json_response(
-            {"traces": services.traces.recent(who, service, limit), "total": services.traces.count(who)}
-        )
-
     @router.get("/traces/{trace_id}", summary="All spans of a trace")
     def trace(trace_id: str, who: Principal = actor) -> Response:
         return json_response([_span_view(span) for span in services.traces.trace(who, trace_id)])
+
+    @router.get("/traces/{trace_id}/logs", summary="The log records of a trace by time")
+    def trace_logs(trace_id: str, who: Principal = actor) -> Response:
+        return json_response([msgspec.structs.asdict(record) for record in services.traces.logs(who, trace_id)])
+
+    @router.get("/traces/{trace_id}/scores", summary="The current scores of a trace and of its spans")
+    def trace_scores(trace_id: str, who: Principal = actor) -> Response:
+        return json_response([msgspec.structs.asdict(score) for score in services.traces.scores(who, trace_id)])
 
     @router.get("/evidence", summary="Ledger entries in order")
     def entries(after: After = 0, limit: Limit = 100, who: Principal = actor) -> Response:
@@ -37,7 +39,7 @@ def observe_router(services: Services, principal: Callable[..., Principal]) -> A
     def pack(who: Principal = actor) -> Response:
         return Response(encode_pack(services.evidence.export(who)), media_type="application/jsonl")
 
-    @router.get("/health", summary="The core's own state")
+    @router.get("/health", summary="The core's own state and its alarms")
     def health(who: Principal = actor) -> Response:  # noqa: ARG001 (only known callers may look)
         return json_response(services.health.report())
 

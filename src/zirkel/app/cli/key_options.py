@@ -44,6 +44,7 @@ class PolicyOptions:
     """``WINDOW=HARD``, ``WINDOW=SOFT:HARD``, ``WINDOW=SOFT:`` or ``WINDOW=none``."""
     models: Sequence[str] = ()
     capture: CaptureChoice | None = None
+    origins: Sequence[str] = ()
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -90,6 +91,7 @@ def merge_policy(current: KeyPolicy, options: PolicyOptions) -> KeyPolicy:
         user=current.user if options.user is None else options.user,
         limits=limits,
         capture=current.capture if options.capture is None else _CAPTURE[options.capture],
+        origins=current.origins if not options.origins else [origin for origin in options.origins if origin],
     )
 
 
@@ -164,6 +166,7 @@ def describe_policy(policy: KeyPolicy) -> dict[str, str]:
         "budgets (USD)": describe_budgets(limits),
         "models": " ".join(limits.models) or "all",
         "capture": policy.capture or "as the project",
+        **({"web origins": " ".join(policy.origins)} if policy.origins else {}),
     }
 
 

@@ -48,6 +48,14 @@ Models = Annotated[
         "several times; an empty text allows all again.",
     ),
 ]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--origin",
+        help="Of a feedback key: a web origin that may use it, such as https://shop.example, or * for any; can be "
+        "given several times.",
+    ),
+]
 Capture = Annotated[CaptureChoice | None, typer.Option(help="What is kept of inputs and outputs.")]
 
 
@@ -62,11 +70,12 @@ def create_key(
     budgets: Budgets = None,
     models: Models = None,
     capture: Capture = None,
+    origins: Origins = None,
     days: Annotated[int, typer.Option(min=0, help="Days until it expires; 0 is never.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Make a key. Its text is printed once and kept nowhere."""
-    options = PolicyOptions(user, rpm, tpm, concurrency, budgets or (), models or (), capture)
+    options = PolicyOptions(user, rpm, tpm, concurrency, budgets or (), models or (), capture, origins or ())
     body: Json = {
         "label": label,
         "roles": [role.value for role in roles],
@@ -110,10 +119,11 @@ def change_key(
     budgets: Budgets = None,
     models: Models = None,
     capture: Capture = None,
+    origins: Origins = None,
     as_json: AsJson = False,
 ) -> None:
     """Change what a key may use, from its next call on; what is not given stays."""
-    options = PolicyOptions(user, rpm, tpm, concurrency, budgets or (), models or (), capture)
+    options = PolicyOptions(user, rpm, tpm, concurrency, budgets or (), models or (), capture, origins or ())
     if options == PolicyOptions():
         raise Invalid("nothing to change is given; see: zirkel keys change --help")
     with connect() as client:

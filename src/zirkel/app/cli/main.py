@@ -6,12 +6,17 @@ import typer
 
 from zirkel import __version__
 from zirkel.app.cli.access import keys_app, people_app, projects_app, upstreams_app
+from zirkel.app.cli.costs import costs
+from zirkel.app.cli.datasets import collect
 from zirkel.app.cli.evaluate import evaluate, gate
 from zirkel.app.cli.evidence import evidence_app
 from zirkel.app.cli.gateway import gateway_app, import_app, prices_app
 from zirkel.app.cli.limits import limits
-from zirkel.app.cli.observe import status, traces
+from zirkel.app.cli.observe import status
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, err
+from zirkel.app.cli.privacy import erase, erasures, privacy_app
+from zirkel.app.cli.scores import scores_app
+from zirkel.app.cli.search import aggregate, export, sessions, spans, sql, traces, users
 from zirkel.app.cli.server import config_app, demo, doctor, up
 from zirkel.app.cli.ship import promote, rollback, ship
 from zirkel.app.cli.version import lock, push, releases, verify
@@ -45,9 +50,21 @@ def _build() -> typer.Typer:
         status,
         limits,
         traces,
+        spans,
+        sessions,
+        users,
+        aggregate,
+        sql,
+        export,
+        collect,
+        costs,
+        erase,
+        erasures,
     ):
         built.command()(command)
     built.command("eval")(evaluate)
+    built.add_typer(scores_app, name="scores")
+    built.add_typer(privacy_app, name="privacy")
     built.add_typer(keys_app, name="keys")
     built.add_typer(projects_app, name="projects")
     built.add_typer(people_app, name="people")

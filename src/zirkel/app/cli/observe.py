@@ -1,12 +1,10 @@
-"""``status`` and ``traces``."""
+"""``status``."""
 
-from typing import Annotated, cast
-
-import typer
+from typing import cast
 
 from zirkel.app.cli.evaluate import Service
 from zirkel.app.cli.output import AsJson, connect, number, print_json, say, short
-from zirkel.core import Json, iso_utc
+from zirkel.core import Json
 
 Object = dict[str, Json]
 
@@ -19,31 +17,6 @@ def status(service: Service, as_json: AsJson = False) -> None:
         print_json(answer)
     else:
         print_status(answer)
-
-
-def traces(
-    service: Annotated[str, typer.Argument(help="Only this service's.")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 20,
-    trace_id: Annotated[str, typer.Option("--id", help="Show this trace's spans.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """List the newest traces, or the spans of one."""
-    with connect() as client:
-        if trace_id:
-            spans = client.get_list(f"/api/v1/traces/{trace_id}")
-            print_json(spans) if as_json else _print_spans(spans)
-            return
-        found = client.get("/api/v1/traces", {"service": service, "limit": limit})
-    if as_json:
-        print_json(found)
-        return
-    for trace in cast("list[Object]", found["traces"]):
-        duration_ms = cast(int, trace["duration_ns"]) / 1e6
-        where = f"{trace['service'] or '-'} {trace['arm'] or '-'}"
-        cost = trace["cost_usd"] if trace["cost_usd"] is not None else "-"
-        start = iso_utc(cast(int, trace["start_ns"]))
-        say(f"{start}  {trace['trace_id']}  {where:<28} {trace['status']:<6} {duration_ms:8.1f} ms  {cost} USD")
-    say(f"{found['total']} traces in all")
 
 
 def print_status(answer: Object) -> None:
@@ -105,11 +78,3 @@ def _drift(check: Object) -> str:
         )
     word = "drifted" if check["state"] == "drift" else "no drift"
     return f"{word} (p {number(check['p_value'], 4)}, shift of {number(check['effect'], 2)} standard deviations)"
-
-
-def _print_spans(spans: list[Object]) -> None:
-    for span in spans:
-        duration_ms = (cast(int, span["end_ns"]) - cast(int, span["start_ns"])) / 1e6
-        indent = "  " if span.get("parent_span_id") else ""
-        state = span.get("status", "unset")
-        say(f"{indent}{span.get('kind', 'span'):<10} {span['name']}  {state}  {duration_ms:.1f} ms")

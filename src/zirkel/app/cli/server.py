@@ -23,6 +23,7 @@ def up(
     core_port: Port = None,
     gateway_port: Port = None,
     otlp_port: Port = None,
+    otlp_grpc_port: Port = None,
     gateway_workers: Annotated[int | None, typer.Option(help="Gateway processes.")] = None,
 ) -> None:
     """Start Zirkel: core and gateway under one supervisor, in one data directory."""
@@ -35,6 +36,7 @@ def up(
         "core_port": core_port,
         "gateway_port": gateway_port,
         "otlp_port": otlp_port,
+        "otlp_grpc_port": otlp_grpc_port,
         "gateway_workers": gateway_workers,
     }
     Supervisor(load_config(overrides=overrides), say).run()

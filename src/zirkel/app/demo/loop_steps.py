@@ -65,7 +65,7 @@ def evaluate(demo: Setting) -> None:
             process.terminate()
     with demo.client() as client:
         report = client.get(f"/api/v1/services/{SERVICE}/comparison")
-        stored = client.get("/api/v1/traces", {"limit": 1})["total"]
+        stored = client.get("/api/v1/traces", {"limit": 1, "total": "true"})["total"]
     summaries = [cast("dict[str, Json]", report[name]) for name in ("candidate", "baseline")]
     demo.facts.answers = sum(cast(int, summary["answered"]) for summary in summaries)
     demo.facts.answers_recovered = sum(cast(int, summary["recovered"]) for summary in summaries)

@@ -78,7 +78,7 @@ def four_answers(demo: Setting) -> None:
     with demo.client() as client:
         expected = sum(demo.facts.requests_per_arm.values())
         status = _wait_for_requests(client, expected)
-        demo.facts.traces_stored = cast(int, client.get("/api/v1/traces", {"limit": 1})["total"])
+        demo.facts.traces_stored = cast(int, client.get("/api/v1/traces", {"limit": 1, "total": "true"})["total"])
     shown = demo.stack.run("status", SERVICE).output
     demo.require(all(f"{number}. " in shown for number in (1, 2, 3, 4)), "`zirkel status` answers four questions")
     arms = cast("list[Object]", cast("list[Object]", status["running"])[0]["arms"])

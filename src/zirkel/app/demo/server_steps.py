@@ -33,6 +33,7 @@ def start_zirkel(demo: Setting) -> None:
         *("--core-port", str(demo.core_port)),
         *("--gateway-port", str(demo.gateway_port)),
         *("--otlp-port", str(demo.otlp_port)),
+        *("--otlp-grpc-port", "0"),
     ]
     stack.start("zirkel", arguments)
     stack.wait_until("zirkel", lambda: "ready" in stack.log("zirkel"), SERVER_START_S)

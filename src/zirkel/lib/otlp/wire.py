@@ -1,109 +1,156 @@
-"""OTLP trace requests in protobuf."""
+"""The wire format of protobuf, as far as one message can be kept apart from the next.
 
-import base64
-import math
-from collections.abc import Iterable
+A request is split into its items before any of them is read, so that a broken one costs only itself, and so that no
+more than one is in memory in its decoded form. Source: protobuf documentation, "Encoding"; ``*_service.proto``.
+"""
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.trace.v1 import trace_pb2
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
-from zirkel.lib.otlp.collect import Collector, id_problem, is_valid_id, root_if_zero
-from zirkel.lib.otlp.errors import Malformed
-from zirkel.lib.otlp.model import DecodedEvent, DecodedLink, DecodedSpan, DecodedTraces, JsonLike
+from google.protobuf.descriptor import Descriptor, FieldDescriptor  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
+
+from zirkel.lib.otlp.collect import Notes
+from zirkel.lib.otlp.errors import Malformed, TooLarge
+
+MAX_ITEMS = 500_000
+"""Most spans, log records or metrics of a request: even empty ones take memory."""
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SIZES = {_FIXED64: 8, _FIXED32: 4}
+_MAX_DEPTH = 100
+"""Protobuf's own limit of nested messages."""
+
+Place = tuple[int, int]
+"""Where a value begins and ends in the body."""
+M = TypeVar("M", bound=Message)
 
 
-def traces_from_protobuf(body: bytes) -> DecodedTraces:
-    """Return the spans of an ``ExportTraceServiceRequest``; the body may be empty.
+@dataclass(frozen=True, slots=True)
+class WireScope:
+    """The items of one scope of one resource, unread."""
+
+    resource: bytes
+    scope: bytes
+    items: list[Place]
+
+
+def split_request(body: bytes) -> list[WireScope]:
+    """Return the parts of an ``Export…ServiceRequest``; the three signals number their fields alike.
 
     Raises:
-        Malformed: If the body is not such a message, or holds text that is not UTF-8.
+        Malformed: If the body is not such a message down to its items.
+        TooLarge: If it has more than ``MAX_ITEMS`` items.
     """
-    request = ExportTraceServiceRequest()
+    scopes: list[WireScope] = []
+    count = 0
+    for outer in _parts(body, 0, len(body), 1):
+        resource = b"".join(body[start:end] for start, end in _parts(body, *outer, 1))
+        for middle in _parts(body, *outer, 2):
+            scope = b"".join(body[start:end] for start, end in _parts(body, *middle, 1))
+            items = list(_parts(body, *middle, 2))
+            count += len(items)
+            if count > MAX_ITEMS:
+                raise TooLarge(f"the request has more than {MAX_ITEMS} items; send smaller batches")
+            scopes.append(WireScope(resource, scope, items))
+    return scopes
+
+
+def read_message(kind: type[M], data: bytes, notes: Notes) -> M:
+    """Return a message; text in it that is not UTF-8 is read with U+FFFD and noted.
+
+    Raises:
+        Malformed: If the bytes are not such a message.
+    """
+    message: M = kind()
     try:
-        request.ParseFromString(body)
+        message.ParseFromString(data)
+        return message
+    except DecodeError:
+        repaired = _with_sound_text(data, kind.DESCRIPTOR, 0)
+    try:
+        message.ParseFromString(repaired)
     except DecodeError as error:
-        raise Malformed(f"the body is not an ExportTraceServiceRequest in protobuf: {error}") from error
-    collector = Collector()
-    for resource_spans in request.resource_spans:
-        resource = _attributes(resource_spans.resource.attributes)
-        for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
-                _read_span(span, resource, scope_spans.scope, collector)
-    return collector.traces()
+        raise Malformed(f"not a {kind.DESCRIPTOR.full_name} in protobuf: {error}") from error
+    notes.warn("text that is not UTF-8 was read with U+FFFD in its place")
+    return message
 
 
-def spell_double(value: float) -> float | str:
-    """Return a double, or its name in the JSON mapping if it is not finite (JSON has no such numbers)."""
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+def count_parts(data: bytes, *path: int) -> int:
+    """Return how many submessages there are at a path of field numbers; at least 1, also if nothing can be read."""
+    places = [(0, len(data))]
+    try:
+        for number in path:
+            places = [inner for start, end in places for inner in _parts(data, start, end, number)]
+    except Malformed:
+        return 1
+    return max(1, len(places))
 
 
-def _read_span(
-    span: trace_pb2.Span, resource: dict[str, JsonLike], scope: InstrumentationScope, collector: Collector
-) -> None:
-    trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
-    parent_span_id = root_if_zero(span.parent_span_id.hex())
-    problem = id_problem(span.name, trace_id, span_id, parent_span_id)
-    if problem:
-        collector.reject(problem)
-        return
-    decoded = DecodedSpan(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=parent_span_id,
-        trace_state=span.trace_state,
-        flags=span.flags,
-        name=span.name,
-        kind=span.kind,
-        start_ns=span.start_time_unix_nano,
-        end_ns=span.end_time_unix_nano,
-        status_code=span.status.code,
-        status_message=span.status.message,
-        attributes=_attributes(span.attributes),
-        events=tuple(DecodedEvent(one.name, one.time_unix_nano, _attributes(one.attributes)) for one in span.events),
-        links=_links(span, collector),
-        resource=resource,
-        scope_name=scope.name,
-        scope_version=scope.version,
-    )
-    collector.take(decoded)
+def _parts(data: bytes, start: int, end: int, number: int) -> Iterator[Place]:
+    """Yield where the submessages of one field are."""
+    for found, wire_type, begins, ends in _fields(data, start, end):
+        if found == number and wire_type == _BYTES:
+            yield begins, ends
 
 
-def _links(span: trace_pb2.Span, collector: Collector) -> tuple[DecodedLink, ...]:
-    links = []
-    for link in span.links:
-        trace_id, span_id = link.trace_id.hex(), link.span_id.hex()
-        if is_valid_id(trace_id, 32) and is_valid_id(span_id, 16):
-            links.append(DecodedLink(trace_id, span_id, link.trace_state, _attributes(link.attributes)))
+def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield number, wire type, and beginning and end of the value of each field of the message in ``data``."""
+    at = start
+    while at < end:
+        tag, at = _varint(data, at, end)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _BYTES:
+            size, at = _varint(data, at, end)
+        elif wire_type == _VARINT:
+            size = _varint(data, at, end)[1] - at
+        elif wire_type in _SIZES:
+            size = _SIZES[wire_type]
         else:
-            collector.warn(f"span {span.name[:80]!r}: a link with an invalid id was left out")
-    return tuple(links)
+            raise Malformed(f"the body is not protobuf: wire type {wire_type} at byte {at}")
+        if number == 0 or size > end - at:
+            raise Malformed(f"the body is not protobuf: field {number} at byte {at} is cut short or has no number")
+        yield number, wire_type, at, at + size
+        at += size
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, JsonLike]:
-    return {pair.key: _value(pair.value) for pair in pairs}
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return a varint and where the next value begins."""
+    value = shift = 0
+    while at < end and shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise Malformed(f"the body is not protobuf: a number at byte {at} has no end")
 
 
-def _value(value: AnyValue) -> JsonLike:
-    match value.WhichOneof("value"):
-        case "string_value":
-            return value.string_value
-        case "int_value":
-            return value.int_value
-        case "bool_value":
-            return value.bool_value
-        case "double_value":
-            return spell_double(value.double_value)
-        case "array_value":
-            return [_value(item) for item in value.array_value.values]
-        case "kvlist_value":
-            return _attributes(value.kvlist_value.values)
-        case "bytes_value":
-            return base64.b64encode(value.bytes_value).decode("ascii")
-        case _:
-            return None
+def _with_sound_text(data: bytes, message: Descriptor, depth: int) -> bytes:
+    """Return a message with U+FFFD for every byte of its strings that is not UTF-8, at every level."""
+    if depth > _MAX_DEPTH:
+        raise Malformed(f"messages are nested more than {_MAX_DEPTH} deep")
+    out = bytearray()
+    for number, wire_type, start, end in _fields(data, 0, len(data)):
+        value = data[start:end]
+        out += _spell_varint(number << 3 | wire_type)
+        if wire_type == _BYTES:
+            field = message.fields_by_number.get(number)
+            if field is not None and field.type == FieldDescriptor.TYPE_STRING:
+                value = value.decode("utf-8", "replace").encode()
+            elif field is not None and field.message_type is not None:
+                value = _with_sound_text(value, field.message_type, depth + 1)
+            out += _spell_varint(len(value))
+        out += value
+    return bytes(out)
+
+
+def _spell_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -2,106 +2,94 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 import msgspec
 
 from zirkel.lib.otlp import JsonLike
 
+_T = TypeVar("_T")
 _MAX_COUNT = 2**53
 """Larger token counts are no counts."""
+_EMPTY: tuple[JsonLike, ...] = ("", [], {}, "[]", "{}", "null")
 _MAX_USD = Decimal(10**9)
 _MAX_SEGMENTS = 12
 """Flattened keys are split into so many levels at most; no convention uses more than 8."""
+_encode = msgspec.json.Encoder().encode
 
 
 class Attributes:
-    """The attributes of one span or resource, asked for by one or several names, the first that answers wins."""
+    """The attributes of one span or resource, asked for by one or several names, the first that answers wins.
 
-    __slots__ = ("_values", "families")
+    What was asked for and has a value of the kind asked for is *used*, an older name beside a newer one included; what
+    is left over was understood by nobody.
+    """
+
+    __slots__ = ("_names", "_used", "_values", "families")
 
     def __init__(self, values: Mapping[str, JsonLike]) -> None:
         self._values = values
-        self.families = frozenset(key.partition(".")[0] for key in values)
+        self._names = values.keys()
+        self._used: set[str] = set()
+        self.families = frozenset([key.partition(".")[0] for key in values])
         """First segments of the keys, e.g. ``gen_ai``: which dialects can be in here at all."""
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
+        if key in self._values:
+            self._used.add(key)
+            return True
+        return False
+
+    def unused(self) -> Iterator[str]:
+        """Yield the names that have a value which nobody used."""
+        for key, value in self._values.items():
+            if key not in self._used and value is not None and value not in _EMPTY:
+                yield key
 
     def starting_with(self, prefix: str) -> Iterator[tuple[str, JsonLike]]:
         """Yield what follows ``prefix`` in each key that has it, with the value."""
         for key, value in self._values.items():
             if key.startswith(prefix):
+                self._used.add(key)
                 yield key[len(prefix) :], value
 
     def raw(self, *keys: str) -> JsonLike:
         """Return the first value that is not null."""
-        for key in keys:
-            value = self._values.get(key)
-            if value is not None:
-                return value
-        return None
+        return self._first(keys, _as_sent)
 
     def text(self, *keys: str) -> str:
         """Return the first non-empty text; numbers count as text, JSON-quoted text loses its quotes."""
-        for key in keys:
-            text = as_text(self._values.get(key))
-            if text:
-                return text
-        return ""
+        return self._first(keys, _as_non_empty) or ""
 
     def count(self, *keys: str) -> int | None:
         """Return the first whole number from 0 to 2^53."""
-        for key in keys:
-            number = as_count(self._values.get(key))
-            if number is not None:
-                return number
-        return None
+        return self._first(keys, as_count)
 
     def number(self, *keys: str) -> float | None:
         """Return the first finite number."""
-        for key in keys:
-            number = as_number(self._values.get(key))
-            if number is not None:
-                return number
-        return None
+        return self._first(keys, as_number)
+
+    def usd(self, *keys: str) -> Decimal | None:
+        """Return the first amount from 0 to a billion USD."""
+        return self._first(keys, as_usd)
 
     def flag(self, *keys: str) -> bool | None:
         """Return the first boolean, written as such or as text."""
-        for key in keys:
-            value = self._values.get(key)
-            if isinstance(value, bool):
-                return value
-            if isinstance(value, str) and value.lower() in ("true", "false"):
-                return value.lower() == "true"
-        return None
+        return self._first(keys, as_flag)
 
     def json(self, *keys: str) -> JsonLike:
         """Return the first value that is not empty, parsed if it is JSON text of an array, object or string."""
-        for key in keys:
-            value = parse_json(self._values.get(key))
-            if value is not None and value not in ("", [], {}):
-                return value
-        return None
+        return self._first(keys, _as_content)
 
     def mapping(self, *keys: str) -> dict[str, JsonLike]:
         """Return the first value that is (JSON text of) a non-empty object, or an empty one."""
-        for key in keys:
-            value = parse_json(self._values.get(key))
-            if isinstance(value, dict) and value:
-                return value
-        return {}
+        return self._first(keys, _as_object) or {}
 
     def texts(self, *keys: str) -> list[str]:
         """Return the first non-empty list of texts; a single text counts as a list of one."""
-        for key in keys:
-            value = parse_json(self._values.get(key))
-            items = value if isinstance(value, list) else [value]
-            found = [text for text in map(as_text, items) if text]
-            if found:
-                return found
-        return []
+        return self._first(keys, _as_texts) or []
 
     def unflatten(self, prefix: str) -> list[JsonLike]:
         """Return what was flattened into ``prefix`` + ``N.…`` keys, in order of N; digits mean arrays at every level.
@@ -109,12 +97,31 @@ class Attributes:
         Where a key is both a value and a prefix, what came first stays.
         """
         tree: dict[str, JsonLike] = {}
-        for rest, value in self.starting_with(prefix):
-            path = rest.split(".", _MAX_SEGMENTS)
-            if path[0].isdecimal():
-                _plant(tree, path, value)
+        for key, value in self._values.items():
+            if key.startswith(prefix):
+                path = key[len(prefix) :].split(".", _MAX_SEGMENTS)
+                if path[0].isdecimal():
+                    self._used.add(key)
+                    plant(tree, path, value)
         items = _arrays(tree)
         return items if isinstance(items, list) else []
+
+    def _first(self, keys: tuple[str, ...], read: Callable[[JsonLike], _T]) -> _T | None:
+        """Return what ``read`` makes of the first key it can read; it and its later names are used then."""
+        # Most names that are asked for are in no span: this is asked some ninety times for each.
+        if self._names.isdisjoint(keys):
+            return None
+        found: _T | None = None
+        for key in keys:
+            value = self._values.get(key)
+            if value is None:
+                continue
+            if found is None:
+                found = read(value)
+                if found is None:
+                    continue
+            self._used.add(key)
+        return found
 
 
 def parse_json(value: JsonLike) -> JsonLike:
@@ -133,7 +140,7 @@ def parse_json(value: JsonLike) -> JsonLike:
 def json_text(value: JsonLike) -> str:
     """Return a value as JSON text; empty if it is nested too deeply to write."""
     try:
-        return msgspec.json.encode(value).decode()
+        return _encode(value).decode()
     except (ValueError, RecursionError):
         return ""
 
@@ -163,6 +170,8 @@ def as_number(value: JsonLike) -> float | None:
 
 def as_count(value: JsonLike) -> int | None:
     """Return a whole number from 0 to 2^53, also one written as text."""
+    if type(value) is int:
+        return value if 0 <= value <= _MAX_COUNT else None
     number = as_number(value)
     if number is None or not number.is_integer() or not 0 <= number <= _MAX_COUNT:
         return None
@@ -180,10 +189,50 @@ def as_usd(value: JsonLike) -> Decimal | None:
     return amount if amount.is_finite() and 0 <= amount <= _MAX_USD else None
 
 
+def as_flag(value: JsonLike) -> bool | None:
+    """Return a boolean, also one written as text."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return value if isinstance(value, bool) else None
+
+
+def as_list(value: JsonLike) -> list[JsonLike]:
+    """Return a value if it is (JSON text of) a list, else an empty one."""
+    parsed = parse_json(value)
+    return parsed if isinstance(parsed, list) else []
+
+
+def first_count(values: Mapping[str, JsonLike], *keys: str) -> int | None:
+    """Return the first of some values that is a whole number from 0 to 2^53."""
+    return next((count for key in keys if (count := as_count(values.get(key))) is not None), None)
+
+
 def as_mapping(value: JsonLike) -> dict[str, JsonLike]:
     """Return a value if it is (JSON text of) an object, else an empty one."""
     parsed = parse_json(value)
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _as_sent(value: JsonLike) -> JsonLike:
+    return value
+
+
+def _as_non_empty(value: JsonLike) -> str | None:
+    return as_text(value) or None
+
+
+def _as_content(value: JsonLike) -> JsonLike:
+    parsed = parse_json(value)
+    return None if parsed in ("", [], {}) else parsed
+
+
+def _as_object(value: JsonLike) -> dict[str, JsonLike] | None:
+    return as_mapping(value) or None
+
+
+def _as_texts(value: JsonLike) -> list[str] | None:
+    parsed = parse_json(value)
+    return [text for text in map(as_text, parsed if isinstance(parsed, list) else [parsed]) if text] or None
 
 
 def _parse_leniently(text: str) -> JsonLike:
@@ -204,7 +253,8 @@ def _well_formed(value: JsonLike) -> JsonLike:
     return value
 
 
-def _plant(tree: dict[str, JsonLike], path: list[str], value: JsonLike) -> None:
+def plant(tree: dict[str, JsonLike], path: list[str], value: JsonLike) -> None:
+    """Put a value into nested objects; where a value is on the way, it stays and the new one is dropped."""
     node = tree
     for segment in path[:-1]:
         child = node.setdefault(segment, {})

@@ -11,9 +11,18 @@ _SESSION = (
     "session.id",
     "gen_ai.conversation.id",
     "gen_ai.session.id",
+    "langfuse.trace.metadata.langfuse_session_id",
+    "langfuse.observation.metadata.langfuse_session_id",
     "traceloop.association.properties.session_id",
     "traceloop.association.properties.session",
+    "traceloop.association.properties.thread_id",
+    "traceloop.association.properties.conversation_id",
+    "traceloop.association.properties.chat_id",
     "ai.telemetry.metadata.sessionId",
+    "ai.telemetry.metadata.session_id",
+    "ai.telemetry.metadata.conversationId",
+    "ai.telemetry.metadata.threadId",
+    "ai.telemetry.metadata.chatId",
     "mlflow.trace.session",
 )
 _USER = (
@@ -23,25 +32,54 @@ _USER = (
     "langfuse.trace.metadata.langfuse_user_id",
     "langfuse.observation.metadata.langfuse_user_id",
     "traceloop.association.properties.user_id",
+    "traceloop.association.properties.user",
     "ai.telemetry.metadata.userId",
+    "ai.telemetry.metadata.user_id",
     "mlflow.trace.user",
     "gen_ai.request.user",
     "gen_ai.user",
+    "gen_ai.user.id",
     "llm.user",
+    "enduser.pseudo.id",
 )
-_TAGS = ("langfuse.trace.tags", "tag.tags", "ai.telemetry.metadata.tags", "logfire.tags")
-_ENVIRONMENT = ("zirkel.environment", "langfuse.environment", "deployment.environment.name", "deployment.environment")
+_TAGS = (
+    "zirkel.tags",
+    "langfuse.trace.tags",
+    "tag.tags",
+    "ai.telemetry.metadata.tags",
+    "traceloop.association.properties.tags",
+    "logfire.tags",
+    "mlflow.trace.tags",
+)
+_ENVIRONMENT = (
+    "zirkel.environment",
+    "langfuse.environment",
+    "deployment.environment.name",
+    "deployment.environment",
+    "gen_ai.environment",
+)
+_RELEASE = ("zirkel.release", "langfuse.release", "langfuse.version", "service.version")
+_IN_METADATA = ("session_id", "thread_id", "conversation_id")
 
 
 def session_of(span: Attributes, resource: Attributes) -> str:
     """Return the session's id, or an empty string."""
-    return span.text(*_SESSION) or as_text(span.mapping("metadata").get("session_id")) or resource.text("session.id")
+    found = span.text(*_SESSION)
+    if found:
+        return found
+    metadata = span.mapping("metadata")
+    return next((text for key in _IN_METADATA if (text := as_text(metadata.get(key)))), "") or resource.text(*_SESSION)
 
 
 def user_of(span: Attributes, resource: Attributes) -> str:
     """Return the end user's id, or an empty string. LangChain leaves it inside ``metadata``."""
     found = span.text(*_USER) or as_text(span.mapping("metadata").get("user_id"))
     return found or resource.text("user.id", "enduser.id")
+
+
+def release_of(span: Attributes, resource: Attributes) -> str:
+    """Return the release; what a span says wins over its resource."""
+    return span.text(*_RELEASE) or resource.text(*_RELEASE)
 
 
 def tags_of(span: Attributes) -> list[str]:
@@ -56,13 +94,15 @@ def environment_of(span: Attributes, resource: Attributes) -> str:
 
 def prompt_of(span: Attributes) -> tuple[str, str]:
     """Return name and version of the prompt; both from the same dialect, either may be empty."""
-    if span.families.isdisjoint(("gen_ai", "langfuse", "traceloop", "llm", "ai", "mlflow")):
+    if span.families.isdisjoint(("zirkel", "gen_ai", "langfuse", "traceloop", "llm", "prompt", "ai", "mlflow")):
         return "", ""
     flat = (
+        ("zirkel.prompt.name", "zirkel.prompt.version"),
         ("gen_ai.prompt.name", "gen_ai.prompt.version"),
         ("langfuse.observation.prompt.name", "langfuse.observation.prompt.version"),
         ("traceloop.prompt.key", "traceloop.prompt.version"),
         ("llm.prompt_template.name", "llm.prompt_template.version"),
+        ("prompt.id", "prompt.version"),
     )
     for name, version in flat:
         found = span.text(name), span.text(version)

@@ -8,8 +8,16 @@ from decimal import Decimal
 
 from zirkel.core import SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
-from zirkel.observe.normalise.attributes import Attributes, as_mapping, as_text, as_usd, parse_json
-from zirkel.observe.normalise.messages import finish_reason_of, text_message, to_messages, to_tools, with_instructions
+from zirkel.observe.normalise.attributes import Attributes, as_text
+from zirkel.observe.normalise.content_events import as_messages, event_messages, listed_bodies, span_event_bodies
+from zirkel.observe.normalise.messages import (
+    finish_reason_of,
+    text_message,
+    to_messages,
+    to_tools,
+    typed_parts,
+    with_instructions,
+)
 from zirkel.observe.normalise.reading import Counts, Reading
 from zirkel.observe.normalise.timing import duration_ns
 from zirkel.observe.normalise.vocabulary import kind_of_operation
@@ -17,6 +25,7 @@ from zirkel.observe.normalise.vocabulary import kind_of_operation
 _PARAMETERS = {
     "gen_ai.request.temperature": "temperature",
     "gen_ai.request.top_p": "top_p",
+    "gen_ai.retrieval.top_k": "top_k",
     "gen_ai.request.top_k": "top_k",
     "gen_ai.request.max_tokens": "max_tokens",
     "gen_ai.request.frequency_penalty": "frequency_penalty",
@@ -32,14 +41,11 @@ _PARAMETERS = {
     "gen_ai.openai.request.response_format": "output_type",
     "openai.request.service_tier": "service_tier",
     "gen_ai.openai.request.service_tier": "service_tier",
+    "gen_ai.request.previous_response.id": "previous_response_id",
 }
-_CONTENT_EVENTS = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-    "gen_ai.choice": "assistant",
-}
+_NOT_PARAMETERS = frozenset({"model", "stream", "is_stream", "user", "type"})
+"""What ``gen_ai.request.`` is followed by where it is no parameter."""
+_MODALITIES = ("text", "image", "audio")
 
 
 def read(span: DecodedSpan, attributes: Attributes) -> Reading:
@@ -50,18 +56,22 @@ def read(span: DecodedSpan, attributes: Attributes) -> Reading:
         given, answer = _tool_content(attributes)
     elif kind in (SpanKind.RETRIEVER, SpanKind.RERANKER):
         given, answer = _retrieval_content(attributes)
+    elif "memory" in operation.lower():
+        given, answer = _memory_content(attributes)
     else:
         given, answer = _messages(span, attributes)
     reasons = attributes.texts("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason")
     return Reading(
         kind=kind,
-        operation=operation,
+        operation=operation or ("" if kind is SpanKind.TOOL else attributes.text("mcp.method.name")),
         provider=attributes.text("gen_ai.provider.name", "gen_ai.system"),
         request_model=attributes.text("gen_ai.request.model"),
         response_model=attributes.text("gen_ai.response.model"),
         parameters=_parameters(attributes),
         finish_reason=reasons[0] if reasons else finish_reason_of(answer),
-        is_stream=attributes.flag("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"),
+        is_stream=attributes.flag(
+            "gen_ai.request.stream", "gen_ai.request.is_stream", "gen_ai.is_streaming", "llm.is_streaming"
+        ),
         time_to_first_token_ns=_time_to_first_token_ns(attributes),
         counts=_counts(attributes),
         cost_usd=_cost(span, attributes),
@@ -83,46 +93,72 @@ def _kind(operation: str, attributes: Attributes) -> SpanKind | None:
         return SpanKind.TOOL
     if attributes.text("gen_ai.workflow.name"):
         return SpanKind.WORKFLOW
-    return SpanKind.AGENT if attributes.text("gen_ai.agent.name") else None
+    return SpanKind.AGENT if attributes.text("gen_ai.agent.name", "agent_name") else None
 
 
 def _parameters(attributes: Attributes) -> dict[str, JsonLike]:
+    """Return the parameters by their names here; a parameter of no known name keeps its own."""
     found: dict[str, JsonLike] = {}
     for key, name in _PARAMETERS.items():
         value = attributes.raw(key)
         # OpenLIT writes -1 for a limit that the request did not have.
         if value is not None and name not in found and not (name == "max_tokens" and value == -1):
             found[name] = value
+    for name, value in attributes.starting_with("gen_ai.request."):
+        is_known = f"gen_ai.request.{name}" in _PARAMETERS or name in _NOT_PARAMETERS
+        if not is_known and value not in (None, "", [], {}):
+            found.setdefault(name, value)
     return found
 
 
 def _counts(attributes: Attributes) -> Counts:
     count = attributes.count
     return Counts(
-        input_total=count("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        cache_read=count(
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "gen_ai.usage.details.cache_read_tokens",
+        input_total=_first_known(
+            count("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"), _sum(attributes, "input_tokens")
+        ),
+        cache_read=_first_known(
+            count(
+                "gen_ai.usage.cache_read.input_tokens",
+                "gen_ai.usage.cache_read_input_tokens",
+                "gen_ai.usage.details.cache_read_tokens",
+                "gen_ai.usage.details.cache_read_input_tokens",
+                "gen_ai.usage.details.cached_tokens",
+            ),
+            _sum(attributes, "cache_read.input_tokens"),
         ),
         cache_write=count(
             "gen_ai.usage.cache_write.input_tokens",
             "gen_ai.usage.cache_creation.input_tokens",
             "gen_ai.usage.cache_creation_input_tokens",
             "gen_ai.usage.details.cache_write_tokens",
+            "gen_ai.usage.details.cache_creation_input_tokens",
         ),
-        input_audio=_uncached(attributes, "audio"),
+        input_audio=_first_known(_uncached(attributes, "audio"), count("gen_ai.usage.details.input_audio_tokens")),
         input_image=_uncached(attributes, "image"),
-        output_total=count("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        output_total=_first_known(
+            count("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"), _sum(attributes, "output_tokens")
+        ),
         reasoning=count(
             "gen_ai.usage.reasoning.output_tokens",
             "gen_ai.usage.reasoning_tokens",
             "gen_ai.usage.details.reasoning_tokens",
             "llm.usage.reasoning_tokens",
         ),
-        output_audio=count("gen_ai.usage.audio.output_tokens"),
+        output_audio=count("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
         output_image=count("gen_ai.usage.image.output_tokens"),
+        total=count("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "gen_ai.client.token.usage"),
     )
+
+
+def _first_known(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
+def _sum(attributes: Attributes, name: str) -> int | None:
+    """Return the sum of what is reported by modality, ``None`` if text is not."""
+    text, *others = (attributes.count(f"gen_ai.usage.{modality}.{name}") for modality in _MODALITIES)
+    return None if text is None else text + sum(filter(None, others))
 
 
 def _uncached(attributes: Attributes, modality: str) -> int | None:
@@ -132,7 +168,7 @@ def _uncached(attributes: Attributes, modality: str) -> int | None:
 
 
 def _cost(span: DecodedSpan, attributes: Attributes) -> Decimal | None:
-    reported = as_usd(attributes.raw("gen_ai.usage.cost", "operation.cost"))
+    reported = attributes.usd("gen_ai.usage.cost", "operation.cost")
     # OpenLIT writes 0 when it could not load its price list: unknown, not free.
     if reported == 0 and (span.scope_name.startswith("openlit") or _sdk(span, attributes) == "openlit"):
         return None
@@ -160,7 +196,7 @@ def _tools(attributes: Attributes) -> JsonLike:
 
 def _tool_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
     given = attributes.json("gen_ai.tool.call.arguments", "tool_arguments", "gen_ai.tool.args")
-    return given, attributes.json("gen_ai.tool.call.result", "tool_response")
+    return given, attributes.json("gen_ai.tool.call.result", "tool_response", "gen_ai.tool.result")
 
 
 def _retrieval_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
@@ -168,14 +204,20 @@ def _retrieval_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
     return given, attributes.json("gen_ai.retrieval.documents", "gen_ai.memory.records", "gen_ai.output.messages")
 
 
+def _memory_content(attributes: Attributes) -> tuple[JsonLike, JsonLike]:
+    """Return what was written to or deleted from a memory."""
+    return attributes.json("gen_ai.memory.records", "gen_ai.memory.query.text", "gen_ai.input.messages"), None
+
+
 def _messages(span: DecodedSpan, attributes: Attributes) -> tuple[JsonLike, JsonLike]:
     """Return input and output messages: attributes first, then flattened ones, then events."""
-    given = to_messages(attributes.json("gen_ai.input.messages", "pydantic_ai.all_messages", "all_messages_events"))
+    given = to_messages(attributes.json("gen_ai.input.messages", "pydantic_ai.all_messages"))
     answer = to_messages(attributes.json("gen_ai.output.messages")) or _final_result(attributes)
-    given = given or _deprecated(attributes, "gen_ai.prompt", "user")
-    answer = answer or _deprecated(attributes, "gen_ai.completion", "assistant")
+    given = given or _deprecated(attributes, ("gen_ai.prompt", "llm.prompts"), "user")
+    answer = answer or _deprecated(attributes, ("gen_ai.completion", "llm.completions"), "assistant")
     if given is None or answer is None:
-        from_events = _content_events(span, attributes)
+        listed = attributes.json("events", "all_messages_events")
+        from_events = event_messages([*span_event_bodies(span.events), *listed_bodies(listed)])
         given, answer = given or from_events[0], answer or from_events[1]
     return with_instructions(attributes.raw("gen_ai.system_instructions"), given), answer
 
@@ -185,53 +227,16 @@ def _final_result(attributes: Attributes) -> JsonLike:
     return [text_message("assistant", result)] if isinstance(result, str) else result
 
 
-def _deprecated(attributes: Attributes, name: str, role: str) -> JsonLike:
+def _deprecated(attributes: Attributes, names: tuple[str, ...], role: str) -> JsonLike:
     """Return the messages of ``gen_ai.prompt`` or ``gen_ai.completion``: flattened, JSON text or plain text."""
-    flattened = [_with_role(item, role) for item in attributes.unflatten(f"{name}.")]
-    return _as_messages(flattened or attributes.json(name), role)
+    for name in names:
+        flattened = [_with_role(item, role) for item in attributes.unflatten(f"{name}.")]
+        if found := as_messages(flattened or attributes.json(name), role):
+            return found
+    return None
 
 
 def _with_role(item: JsonLike, role: str) -> JsonLike:
-    return {"role": role, **item} if isinstance(item, dict) else item
-
-
-def _as_messages(value: JsonLike, role: str) -> JsonLike:
-    found = to_messages(value)
-    return [text_message(role, found)] if isinstance(found, str) and found else found or None
-
-
-def _content_events(span: DecodedSpan, attributes: Attributes) -> tuple[JsonLike, JsonLike]:
-    """Return the messages in span events, or in Pydantic AI's ``events`` attribute.
-
-    Source: GenAI conventions up to 1.36 (``gen_ai.user.message`` …) and 1.27 (``gen_ai.content.prompt``).
-    """
-    given: list[JsonLike] = []
-    answer: list[JsonLike] = []
-    listed = attributes.json("events")
-    bodies = [(event.name, event.attributes) for event in span.events if event.name.startswith("gen_ai.")]
-    for item in listed if isinstance(listed, list) else []:
-        body = as_mapping(item)
-        bodies.append((as_text(body.get("event.name")), body))
-    for name, body in bodies:
-        if name == "gen_ai.content.prompt":
-            given.extend(_listed(_as_messages(parse_json(body.get("gen_ai.prompt")), "user")))
-        elif name == "gen_ai.content.completion":
-            answer.extend(_listed(_as_messages(parse_json(body.get("gen_ai.completion")), "assistant")))
-        elif role := _CONTENT_EVENTS.get(name):
-            (answer if name == "gen_ai.choice" else given).extend(_listed(to_messages(_event_message(body, role))))
-    return given or None, answer or None
-
-
-def _event_message(body: dict[str, JsonLike], role: str) -> dict[str, JsonLike]:
-    message = as_mapping(body.get("message"))
-    if not message and isinstance(body.get("message"), str):
-        message = {"content": body["message"]}
-    merged: dict[str, JsonLike] = {"role": role, **{key: parse_json(value) for key, value in body.items()}, **message}
-    merged.pop("message", None)
-    if role == "tool" and "tool_call_id" not in merged:
-        merged["tool_call_id"] = merged.get("id")
-    return merged
-
-
-def _listed(value: JsonLike) -> list[JsonLike]:
-    return value if isinstance(value, list) else []
+    if not isinstance(item, dict):
+        return item
+    return {"role": role, **item, "content": typed_parts(item.get("content"))}

@@ -1,12 +1,15 @@
 """MLflow's own span attributes, every one of which is JSON text (a string is sent with its quotes)."""
 
 import math
+from decimal import Decimal
 
 from zirkel.core import SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
-from zirkel.observe.normalise.attributes import Attributes, as_count, as_mapping, as_text, as_usd, parse_json
-from zirkel.observe.normalise.messages import text_message, to_message, to_messages, to_tools
+from zirkel.observe.normalise.answers import answer_finish_reason, answer_messages
+from zirkel.observe.normalise.attributes import Attributes, as_mapping, as_text, as_usd, parse_json
+from zirkel.observe.normalise.messages import to_messages, to_tools
 from zirkel.observe.normalise.reading import Counts, Reading
+from zirkel.observe.normalise.usages import counts_of
 from zirkel.observe.normalise.vocabulary import provider_of_model
 
 _KINDS = {
@@ -21,6 +24,7 @@ _KINDS = {
     "RERANKER": SpanKind.RERANKER,
     "GUARDRAIL": SpanKind.GUARDRAIL,
     "EVALUATOR": SpanKind.EVALUATOR,
+    "MEMORY": SpanKind.RETRIEVER,
 }
 _PARAMETERS = (
     "temperature",
@@ -47,23 +51,26 @@ def read(span: DecodedSpan, attributes: Attributes) -> Reading:  # noqa: ARG001 
     In GenAI mode MLflow writes the answering model as the requested one; the bare ``model`` is the request's.
     """
     kind = _KINDS.get(attributes.text("mlflow.spanType").upper())
-    inputs, outputs = attributes.json("mlflow.spanInputs"), attributes.json("mlflow.spanOutputs")
+    inputs, outputs = _json(attributes, "mlflow.spanInputs"), _json(attributes, "mlflow.spanOutputs")
     answer = as_mapping(outputs)
-    is_model = kind is SpanKind.CHAT
+    given, said = _content(kind, inputs, outputs)
     request_model = attributes.text("model") or as_text(as_mapping(inputs).get("model"))
-    response_model = as_text(answer.get("model")) or attributes.text("mlflow.llm.model")
+    told = attributes.text("mlflow.llm.model")
+    response_model = as_text(answer.get("model")) or told
     return Reading(
         kind=kind,
-        provider=attributes.text("mlflow.llm.provider") or provider_of_model(response_model or request_model),
+        provider=attributes.text("mlflow.llm.provider")
+        or provider_of_model(response_model or request_model)
+        or attributes.text("mlflow.message.format"),
         request_model=request_model,
         response_model=response_model,
         parameters={name: _parse_number(value) for name in _PARAMETERS if (value := attributes.raw(name)) is not None},
-        finish_reason=_finish_reason(answer),
+        finish_reason=answer_finish_reason(outputs),
         is_stream=attributes.flag("stream"),
-        counts=_counts(attributes.mapping("mlflow.chat.tokenUsage")),
-        cost_usd=as_usd(attributes.mapping("mlflow.llm.cost").get("total_cost")),
-        input=_input(inputs) if is_model else inputs,
-        output=_output(outputs) if is_model else _without_vectors(kind, outputs),
+        counts=_counts(attributes.mapping("mlflow.chat.tokenUsage"), answer),
+        cost_usd=_cost(attributes.mapping("mlflow.llm.cost")),
+        input=given,
+        output=said,
         tools=to_tools(attributes.json("mlflow.chat.tools", "tools")),
     )
 
@@ -84,51 +91,28 @@ def _number(text: str) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
-def _counts(usage: dict[str, JsonLike]) -> Counts:
-    return Counts(
-        input_total=as_count(usage.get("input_tokens")),
-        cache_read=as_count(usage.get("cache_read_input_tokens")),
-        cache_write=as_count(usage.get("cache_creation_input_tokens")),
-        output_total=as_count(usage.get("output_tokens")),
-    )
+def _counts(usage: dict[str, JsonLike], answer: dict[str, JsonLike]) -> Counts:
+    """Return the counts MLflow made, else those in the answer: it makes none for embeddings."""
+    return counts_of(usage or as_mapping(answer.get("usage")))
 
 
-def _input(inputs: JsonLike) -> JsonLike:
-    """Return the messages of a provider-native request: chat, responses or completion."""
-    request = as_mapping(inputs)
-    asked = request.get("input")
-    if asked is None:
-        return to_messages(inputs)
-    system = {"system": request.get("instructions")}
-    return to_messages(
-        {**system, "messages": [{"role": "user", "content": asked}] if isinstance(asked, str) else asked}
-    )
+def _cost(cost: dict[str, JsonLike]) -> Decimal | None:
+    total = as_usd(cost.get("total_cost"))
+    if total is not None:
+        return total
+    parts = [part for key in ("input_cost", "output_cost") if (part := as_usd(cost.get(key))) is not None]
+    return sum(parts, Decimal(0)) if parts else None
 
 
-def _output(outputs: JsonLike) -> JsonLike:
-    """Return the messages of a provider-native answer: choices, the responses API's output, or text."""
-    if isinstance(outputs, str):
-        return [text_message("assistant", outputs)]
-    answer = as_mapping(outputs)
-    found: list[JsonLike] = []
-    for choice in map(as_mapping, _listed(answer.get("choices"))):
-        message = to_message({**as_mapping(choice.get("message")), "finish_reason": choice.get("finish_reason")})
-        if message is not None:
-            found.append(message)
-    found.extend(message for message in map(to_message, _listed(answer.get("output"))) if message is not None)
-    return found or to_messages(outputs)
+def _content(kind: SpanKind | None, inputs: JsonLike, outputs: JsonLike) -> tuple[JsonLike, JsonLike]:
+    """Return input and output; an embedding's vectors are large, and of no use to a reader."""
+    if kind is SpanKind.CHAT:
+        return to_messages(inputs), answer_messages(outputs)
+    if kind is SpanKind.EMBEDDING:
+        return as_mapping(inputs).get("input", inputs), None
+    return inputs, outputs
 
 
-def _finish_reason(answer: dict[str, JsonLike]) -> str:
-    for choice in map(as_mapping, _listed(answer.get("choices"))):
-        if reason := as_text(choice.get("finish_reason")):
-            return reason
-    return as_text(answer.get("status")) if answer.get("object") == "response" else ""
-
-
-def _without_vectors(kind: SpanKind | None, outputs: JsonLike) -> JsonLike:
-    return None if kind is SpanKind.EMBEDDING else outputs
-
-
-def _listed(value: JsonLike) -> list[JsonLike]:
-    return value if isinstance(value, list) else []
+def _json(attributes: Attributes, key: str) -> JsonLike:
+    value = attributes.json(key)
+    return None if value == "null" else value

@@ -37,4 +37,5 @@ def read(span: DecodedSpan, attributes: Attributes) -> Reading:
 
 def _entity(attributes: Attributes, key: str) -> JsonLike:
     """Return an entity's content, which the SDK encodes as JSON once or twice."""
-    return parse_json(attributes.json(key))
+    value = parse_json(attributes.json(key))
+    return None if value == "null" else value

@@ -22,6 +22,8 @@ class Counts:
     reasoning: int | None = None
     output_audio: int | None = None
     output_image: int | None = None
+    total: int | None = None
+    """Of input and output; it tells the one of them that was not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,19 @@ def filled(first: Reading, second: Reading) -> Reading:
     return Reading(counts=counts, is_error=first.is_error or second.is_error, **values)
 
 
-def usage_of(counts: Counts) -> Usage:
+def usage_of(counts: Counts, kind: SpanKind) -> Usage:
     """Return disjoint buckets: input without what a cache read or wrote, output without reasoning; both only text.
+
+    A total tells what is missing beside the one reported; of an embedding, which has no output, it is the input.
 
     Where the details exceed their total the total cannot contain them (Anthropic's own numbers, Gemini's
     thoughts), so it is kept as it is. Audio and image tokens that do not fit beside cached or reasoning ones overlap
     with them, and are cut. A bucket that was not reported stays ``None``.
     """
     cached = (counts.cache_read or 0) + (counts.cache_write or 0) + (counts.cache_write_1h or 0)
-    given = _cut(_without(counts.input_total, cached), counts.input_audio, counts.input_image)
-    answer = _cut(_without(counts.output_total, counts.reasoning or 0), counts.output_audio, counts.output_image)
+    input_total, output_total = _totals(counts, kind)
+    given = _cut(_without(input_total, cached), counts.input_audio, counts.input_image)
+    answer = _cut(_without(output_total, counts.reasoning or 0), counts.output_audio, counts.output_image)
     return Usage(
         input_tokens=given[0],
         cache_read_tokens=counts.cache_read,
@@ -83,6 +88,17 @@ def usage_of(counts: Counts) -> Usage:
         output_audio_tokens=answer[1],
         output_image_tokens=answer[2],
     )
+
+
+def _totals(counts: Counts, kind: SpanKind) -> tuple[int | None, int | None]:
+    given, answer, total = counts.input_total, counts.output_total, counts.total
+    if total is None or (given is not None and answer is not None):
+        return given, answer
+    if kind is SpanKind.EMBEDDING:
+        return (total if given is None else given), answer
+    if given is not None:
+        return given, _without(total, given) if total >= given else None
+    return (total - answer if answer is not None and total >= answer else None), answer
 
 
 def _filled_counts(first: Counts, second: Counts) -> Counts:

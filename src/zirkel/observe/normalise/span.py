@@ -3,25 +3,28 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from zirkel.core import Span, SpanEvent, SpanKind
+from zirkel.core import MODEL_KINDS, Span, SpanEvent, SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
-from zirkel.observe.normalise import genai, langfuse, mlflow, openinference, openllmetry, vercel
+from zirkel.observe.normalise import genai, langfuse, logfire, mlflow, openinference, openllmetry, own, vercel
 from zirkel.observe.normalise.attributes import Attributes, as_text, json_text
 from zirkel.observe.normalise.context import (
     environment_of,
     own_attribute,
     prompt_of,
+    release_of,
     session_of,
     tags_of,
     user_of,
 )
-from zirkel.observe.normalise.reading import Reading, filled, usage_of
+from zirkel.observe.normalise.reading import Counts, Reading, filled, usage_of
 from zirkel.observe.normalise.timing import first_chunk_after_ns
+from zirkel.observe.normalise.unmapped import unmapped_names
 from zirkel.observe.normalise.vocabulary import (
     normalise_error_type,
     normalise_finish_reason,
     normalise_provider,
     operation_of_kind,
+    provider_of_model,
 )
 
 _READERS: dict[str, Callable[[DecodedSpan, Attributes], Reading]] = {
@@ -31,8 +34,10 @@ _READERS: dict[str, Callable[[DecodedSpan, Attributes], Reading]] = {
     "openllmetry": openllmetry.read,
     "vercel": vercel.read,
     "mlflow": mlflow.read,
+    "zirkel": own.read,
 }
 _MARKERS = (
+    ("zirkel.kind", "zirkel"),
     ("langfuse.observation.type", "langfuse"),
     ("openinference.span.kind", "openinference"),
     ("gen_ai.operation.name", "genai"),
@@ -50,13 +55,27 @@ _FAMILIES = (
     ("ai", "vercel"),
     ("llm", "openinference"),
     ("embedding", "openinference"),
+    ("retrieval", "openinference"),
+    ("reranker", "openinference"),
     ("mlflow", "mlflow"),
     ("mcp", "genai"),
+    ("request_data", "genai"),
     ("zirkel", "zirkel"),
 )
 """First segments of attribute names that tell the dialect of a span without a marker."""
-_ALSO = {"gen_ai": "genai", "openinference": "openinference", "mlflow": "mlflow"}
+_ALSO = {
+    "langfuse": "langfuse",
+    "gen_ai": "genai",
+    "openinference": "openinference",
+    "llm": "openinference",
+    "traceloop": "openllmetry",
+    "ai": "vercel",
+    "mlflow": "mlflow",
+    "zirkel": "zirkel",
+}
 """Families that are read in addition when another dialect named the span."""
+_INCLUDED = {"openllmetry": "genai"}
+"""What a dialect's reader reads anyway."""
 _STATUS = {1: "ok", 2: "error"}
 _MAX_NS = 2**63 - 1
 
@@ -74,6 +93,7 @@ def normalise_span(decoded_span: DecodedSpan, *, project_id: str) -> Span:
     is_stream, first_token_ns = _streaming(decoded_span, reading)
     status, error_type, status_message = _outcome(decoded_span, attributes, reading)
     prompt_name, prompt_version = prompt_of(attributes)
+    request_model, response_model = _models(reading, status)
     start_ns = min(decoded_span.start_ns, _MAX_NS)
     return Span(
         project_id=project_id,
@@ -91,7 +111,7 @@ def normalise_span(decoded_span: DecodedSpan, *, project_id: str) -> Span:
         status_message=status_message,
         service=own_attribute("service", attributes, resource),
         environment=environment_of(attributes, resource),
-        release=own_attribute("release", attributes, resource),
+        release=release_of(attributes, resource),
         arm=own_attribute("arm", attributes, resource),
         unit=own_attribute("unit", attributes, resource),
         prompt_name=prompt_name,
@@ -100,14 +120,14 @@ def normalise_span(decoded_span: DecodedSpan, *, project_id: str) -> Span:
         user_id=user_of(attributes, resource),
         tags=tags_of(attributes),
         operation=reading.operation or operation_of_kind(kind),
-        provider=normalise_provider(reading.provider),
-        request_model=reading.request_model,
-        response_model=reading.response_model,
+        provider=_provider(reading, kind),
+        request_model=request_model,
+        response_model=response_model,
         parameters=_json_texts(reading.parameters),
         finish_reason=normalise_finish_reason(reading.finish_reason),
         is_stream=is_stream,
         time_to_first_token_ns=first_token_ns,
-        usage=usage_of(reading.counts),
+        usage=usage_of(reading.counts, kind),
         cost_usd=reading.cost_usd,
         input=_content(reading.input),
         output=_content(reading.output),
@@ -115,6 +135,7 @@ def normalise_span(decoded_span: DecodedSpan, *, project_id: str) -> Span:
         scope_name=decoded_span.scope_name,
         attributes=_json_texts(decoded_span.attributes),
         resource=_json_texts(decoded_span.resource),
+        unmapped=unmapped_names(attributes),
         events=_events(decoded_span),
     )
 
@@ -132,13 +153,33 @@ def _read(dialect: str, span: DecodedSpan, attributes: Attributes) -> Reading:
     if reader is None:
         return Reading()
     reading = reader(span, attributes)
+    done = {dialect, _INCLUDED.get(dialect)}
     for family, other in _ALSO.items():
-        if family in attributes.families and other != dialect and not (other == "genai" and dialect == "openllmetry"):
+        if family in attributes.families and other not in done:
+            done.add(other)
             reading = filled(reading, _READERS[other](span, attributes))
     if dialect == "genai" and mlflow.is_written_by(span):
         bare = mlflow.read(span, attributes)
         reading = replace(filled(reading, bare), request_model=bare.request_model or reading.request_model)
-    return reading
+    return logfire.completed(reading, span, attributes)
+
+
+def _models(reading: Reading, status: str) -> tuple[str, str]:
+    """Return the requested and the answering model.
+
+    A call that failed without an answer has no answering one: some SDKs repeat the requested one there.
+    """
+    is_unanswered = status == "error" and reading.output is None and reading.counts == Counts()
+    if is_unanswered and reading.response_model in ("", reading.request_model):
+        return reading.request_model, ""
+    return reading.request_model, reading.response_model
+
+
+def _provider(reading: Reading, kind: SpanKind) -> str:
+    """Return who served a span; of a model call that does not say so, who makes the model."""
+    if reading.provider or kind not in MODEL_KINDS:
+        return normalise_provider(reading.provider)
+    return provider_of_model(reading.response_model or reading.request_model)
 
 
 def _streaming(span: DecodedSpan, reading: Reading) -> tuple[bool, int | None]:

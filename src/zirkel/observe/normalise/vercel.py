@@ -2,7 +2,7 @@
 
 from zirkel.core import SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
-from zirkel.observe.normalise.attributes import Attributes, as_count, as_mapping, parse_json
+from zirkel.observe.normalise.attributes import Attributes, as_count, as_mapping, as_text, parse_json
 from zirkel.observe.normalise.messages import assistant_message, to_messages, to_tools
 from zirkel.observe.normalise.reading import Counts, Reading
 from zirkel.observe.normalise.timing import duration_ns
@@ -65,7 +65,8 @@ def _kind(operation: str, attributes: Attributes) -> SpanKind | None:
 
 
 def _parameters(attributes: Attributes) -> dict[str, JsonLike]:
-    found: dict[str, JsonLike] = {}
+    choice = attributes.json("ai.prompt.toolChoice")
+    found: dict[str, JsonLike] = {} if choice is None else {"tool_choice": choice}
     for key, value in attributes.starting_with("ai.settings."):
         if key in _PARAMETERS and value is not None:
             found[_PARAMETERS[key]] = value
@@ -89,21 +90,30 @@ def _counts(attributes: Attributes) -> Counts:
         cache_write=cache_write,
         output_total=count("ai.usage.outputTokens", "ai.usage.completionTokens", "gen_ai.usage.output_tokens"),
         reasoning=count("ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens"),
+        total=count("ai.usage.totalTokens"),
     )
+
+
+def _reasoning(attributes: Attributes) -> str:
+    """Return the reasoning's text, which version 5 sends as a list of parts."""
+    value = attributes.json("ai.response.reasoning", "ai.response.reasoningText")
+    texts = [as_text(as_mapping(part).get("text", part)) for part in value] if isinstance(value, list) else []
+    return "\n".join(texts) or as_text(value)
 
 
 def _content(kind: SpanKind | None, attributes: Attributes, reason: str) -> tuple[JsonLike, JsonLike]:
     if kind is SpanKind.TOOL:
-        return attributes.json("ai.toolCall.args"), attributes.json("ai.toolCall.result")
+        given = attributes.json("ai.toolCall.args", "ai.toolCall.input")
+        return given, attributes.json("ai.toolCall.result", "ai.toolCall.output")
     given = attributes.json("ai.prompt.messages", "ai.prompt")
     if given is None:
         values = attributes.texts("ai.values", "ai.value")
-        return [parse_json(value) for value in values] or None, None
+        return [parse_json(value) for value in values] or attributes.json("ai.documents"), attributes.json("ai.ranking")
     answer = assistant_message(
         attributes.text("ai.response.text", "ai.result.text"),
         attributes.raw("ai.response.toolCalls", "ai.result.toolCalls"),
         attributes.json("ai.response.object", "ai.result.object"),
-        attributes.text("ai.response.reasoning"),
+        _reasoning(attributes),
         reason,
     )
     return to_messages(given), answer or None

@@ -15,6 +15,7 @@ _OPERATION_KINDS = {
     "embedding": SpanKind.EMBEDDING,
     "retrieval": SpanKind.RETRIEVER,
     "search_memory": SpanKind.RETRIEVER,
+    "vectordb": SpanKind.RETRIEVER,
     "rerank": SpanKind.RERANKER,
     "create_agent": SpanKind.AGENT,
     "invoke_agent": SpanKind.AGENT,
@@ -89,6 +90,15 @@ _PROVIDER_ALIASES = {
     "watsonx": "ibm.watsonx.ai",
     "moonshot": "moonshot_ai",
     "moonshotai": "moonshot_ai",
+    "google_genai.gemini": "gcp.gemini",
+    "gcp": "gcp.gen_ai",
+    "aws_bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "azure.openai": "azure.ai.openai",
+    "azureopenai": "azure.ai.openai",
+    "grok": "x_ai",
+    "x-ai": "x_ai",
+    "watsonx.ai": "ibm.watsonx.ai",
 }
 
 _MODEL_PREFIXES = (
@@ -116,7 +126,12 @@ _FINISH_REASONS = {
     "end_turn": "stop",
     "completed": "stop",
     "stop_sequence": "stop",
+    "eos": "stop",
+    "model_length": "length",
     "safety": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "refusal": "content_filter",
 }
 
 _CLASS_REPR = re.compile(r"<class '([^']+)'>")

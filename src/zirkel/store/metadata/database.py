@@ -1,5 +1,6 @@
 """The metadata database: opening, migrating, transactions."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from zirkel.core import Clock, Incompatible
+from zirkel.core import Clock, Incompatible, Overloaded
 from zirkel.store.metadata.artefacts import Artefacts
 from zirkel.store.metadata.environments import Environments
 from zirkel.store.metadata.experiments import Experiments
@@ -21,8 +23,12 @@ from zirkel.store.metadata.gateway_config import GatewayConfigs, PriceTables
 from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
 from zirkel.store.metadata.ledger import Ledger
 from zirkel.store.metadata.locks import lock_name
+from zirkel.store.metadata.privacy import Erasures, PrivacyConfigs
 from zirkel.store.metadata.releases import Releases
 from zirkel.store.metadata.verdicts import Verdicts
+
+# SQLITE_BUSY, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
+_PASSING_CODES = frozenset({5, 8, 10, 13, 14})
 
 
 class Transaction:
@@ -40,6 +46,8 @@ class Transaction:
         self.verdicts = Verdicts(connection)
         self.gateway_configs = GatewayConfigs(connection)
         self.price_tables = PriceTables(connection)
+        self.privacy = PrivacyConfigs(connection)
+        self.erasures = Erasures(connection)
         self.ledger = Ledger(connection, clock)
 
 
@@ -78,6 +86,7 @@ class Metadata:
         """Open a read-write transaction; it commits at the end of the block and rolls back on an error.
 
         Raises:
+            Overloaded: If SQLite's disk is full or fails, or its lock is not free for half a minute.
             RuntimeError: If this thread has one open already. On SQLite the second would wait for the first.
         """
         if getattr(self._this_thread, "is_inside", False):
@@ -86,8 +95,32 @@ class Metadata:
         try:
             with self._engine.begin() as connection:
                 yield Transaction(connection, self._clock)
+        except OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if code is None or code & 0xFF not in _PASSING_CODES:
+                raise
+            raise Overloaded(
+                f"the metadata database cannot be used now ({error.orig}), and nothing was changed; see that its disk "
+                "has space, and try again"
+            ) from error
         finally:
             self._this_thread.is_inside = False
+
+    def compact(self) -> None:
+        """Take out of the database's files what was deleted or overwritten in it; writers wait meanwhile.
+
+        PostgreSQL keeps its own log of changes for as long as its administrator says.
+
+        Raises:
+            Overloaded: If somebody is in the midst of using it.
+        """
+        # Connections that wait in the pool must not hold the log open.
+        self._engine.dispose()
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.dialect.name == "sqlite":
+                _rewrite_sqlite(connection)
+            else:
+                connection.exec_driver_sql("VACUUM (FULL) trials")
 
     def close(self) -> None:
         """Close all connections."""
@@ -131,6 +164,20 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     for pragma in ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _rewrite_sqlite(connection: Connection) -> None:
+    driver = connection.connection.cursor()
+    try:
+        driver.execute("VACUUM")
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        answer = driver.fetchone()
+    except sqlite3.OperationalError as error:
+        raise Overloaded(f"the metadata database is in use and was not rewritten; try again: {error}") from error
+    finally:
+        driver.close()
+    if answer is None or answer[0]:
+        raise Overloaded("the metadata database's log is being read and was not emptied; try again")
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

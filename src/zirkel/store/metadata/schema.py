@@ -231,3 +231,36 @@ price_table_contents = Table(
     Column("digest", String(64), primary_key=True),
     Column("content", Text, nullable=False),
 )
+
+privacy_configs = Table(
+    "privacy_configs",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("applied_ns", BigInteger, nullable=False),
+    Column("applied_by", Text, nullable=False),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("erasure_id", String(36), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject_hash", String(64), nullable=False),
+    Column("report", Text, nullable=False),
+    Column("erased_ns", BigInteger, nullable=False),
+    Column("erased_by", Text, nullable=False),
+)
+
+replaced_files = Table(
+    "replaced_files",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("replacement", String(64), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("replaced_ns", BigInteger, nullable=False),
+)

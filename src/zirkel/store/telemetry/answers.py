@@ -85,3 +85,12 @@ class SpentRow(msgspec.Struct, frozen=True, kw_only=True):
     """Empty for calls of a model."""
     spent_usd: Decimal
     """Sum of the costs; of an attempt whose cost is unknown, what was reserved for it."""
+
+
+class RowCounts(msgspec.Struct, frozen=True):
+    """How many of each kind were removed or emptied; each counted once, however often it was sent."""
+
+    spans: int = 0
+    logs: int = 0
+    points: int = 0
+    scores: int = 0

@@ -1,8 +1,8 @@
-"""The one connection to ClickHouse: embedded in this process (chDB), or a server over HTTP, with the same SQL."""
+"""The way to ClickHouse: embedded in this process (chDB), or a server over HTTP, with the same SQL."""
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -11,10 +11,13 @@ import clickhouse_connect
 import msgspec
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, ProgrammingError
 
-from zirkel.core import Held, Overloaded
+from zirkel.core import Held, Invalid, Overloaded
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-Parameter = str | int | Sequence[str]
+Parameter = str | int | float | Sequence[str] | Sequence[int] | Sequence[float]
+
+READERS = 4
+"""Most queries at once; a further one waits for its turn."""
 
 # Times of day and exact values must come back as they went in, whatever the server's own defaults.
 _SESSION_SETTINGS: Mapping[str, str | int] = {
@@ -45,6 +48,7 @@ _EMBEDDED_CONFIG = """<clickhouse>
   <query_condition_cache_size>4194304</query_condition_cache_size>
   <compiled_expression_cache_size>8388608</compiled_expression_cache_size>
   <max_thread_pool_free_size>16</max_thread_pool_free_size>
+  <memory_worker_period_ms>1000</memory_worker_period_ms>
   <merge_tree>
     <vertical_merge_algorithm_min_rows_to_activate>8192</vertical_merge_algorithm_min_rows_to_activate>
     <max_compress_block_size>262144</max_compress_block_size>
@@ -58,11 +62,20 @@ _EMBEDDED_CONFIG = """<clickhouse>
 # NOT_ENOUGH_SPACE, CANNOT_WRITE_TO_FILE_DESCRIPTOR.
 _PASSING_CODES = frozenset({241, 252, 159, 202, 210, 243, 75})
 
+# What is over when the disk is mended, or mounted again: CANNOT_READ_FROM_FILE_DESCRIPTOR, CANNOT_OPEN_FILE,
+# FILE_DOESNT_EXIST, CHECKSUM_DOESNT_MATCH, CORRUPTED_DATA, and STD_EXCEPTION, which is what the file system says.
+_DISK_CODES = frozenset({74, 76, 107, 40, 246, 1001})
+
+# What only a row itself can be the reason of: CANNOT_PARSE_TEXT, CANNOT_PARSE_QUOTED_STRING,
+# CANNOT_PARSE_INPUT_ASSERTION_FAILED, ATTEMPT_TO_READ_AFTER_EOF, CANNOT_READ_ARRAY_FROM_TEXT, TYPE_MISMATCH,
+# ARGUMENT_OUT_OF_BOUND, CANNOT_PARSE_NUMBER, INCORRECT_DATA, TOO_LARGE_STRING_SIZE, DECIMAL_OVERFLOW.
+_ROW_CODES = frozenset({6, 26, 27, 32, 33, 53, 69, 72, 117, 131, 407})
+
 
 class _Client(Protocol):
     """What is used of clickhouse-connect."""
 
-    def command(self, cmd: str) -> object: ...
+    def command(self, cmd: str, parameters: Mapping[str, Parameter]) -> object: ...
 
     def raw_query(self, query: str, parameters: Mapping[str, Parameter], *, fmt: str) -> bytes: ...
 
@@ -74,13 +87,24 @@ class _Client(Protocol):
 
 
 class Engine:
-    """Runs SQL, one statement at a time. Thread safe; a process has one, and must not be forked while it has."""
+    """Runs SQL: one insert, one other statement and some queries at a time, which do not wait for each other.
 
-    def __init__(self, client: _Client, folder: Path | None) -> None:
-        self._client = client
+    Thread safe; a process has one, and must not be forked while it has.
+    """
+
+    def __init__(self, connect: Callable[[], _Client], folder: Path | None) -> None:
+        """Make the first connection with ``connect``; ``folder`` is the embedded engine's."""
         self._folder = folder
-        self._lock = threading.Lock()
         self._process_id = os.getpid()
+        self._inserting = threading.RLock()
+        self._inserter = connect()
+        self._executing = threading.Lock()
+        self._readers = _Readers(connect)
+        try:
+            self._executor = connect()
+        except BaseException:
+            self._inserter.close()
+            raise
 
     @classmethod
     def embedded(cls, path: Path) -> "Engine":
@@ -93,19 +117,23 @@ class Engine:
         configuration = path / "zirkel-engine.xml"
         configuration.write_text(_EMBEDDED_CONFIG)
         _insert_file(path).unlink(missing_ok=True)
-        try:
+
+        def connect() -> _Client:
             client = clickhouse_connect.get_client(
                 interface="chdb",
                 path=str(path),
                 chdb_options={"config-file": str(configuration)},
                 settings=dict(_SESSION_SETTINGS),
             )
+            return cast(_Client, client)
+
+        try:
+            return cls(connect, path)
         except ProgrammingError as error:
             raise Held(
                 f"the telemetry store {path} cannot be opened: another process has it open, or this one has another "
                 f"store open; stop that one first ({error})"
             ) from error
-        return cls(cast(_Client, client), path)
 
     @classmethod
     def server(cls, url: str) -> "Engine":
@@ -114,39 +142,65 @@ class Engine:
         Raises:
             Overloaded: If it does not answer.
         """
-        try:
+
+        def connect() -> _Client:
             client = clickhouse_connect.get_client(
                 dsn=url, settings=dict(_SESSION_SETTINGS), autogenerate_session_id=False
             )
+            return cast(_Client, client)
+
+        try:
+            return cls(connect, None)
         except OperationalError as error:
             raise Overloaded(f"the ClickHouse server does not answer: {error}") from error
-        return cls(cast(_Client, client), None)
 
-    def execute(self, statement: str) -> None:
-        """Run a statement that gives no rows."""
-        with self._running():
-            self._client.command(statement)
+    def execute(self, statement: str, parameters: Mapping[str, Parameter] | None = None) -> None:
+        """Run a statement that gives no rows, and return when it is done."""
+        with self._checked(), self._executing:
+            self._executor.command(statement, parameters or {})
 
     def rows(self, query: str, parameters: Mapping[str, Parameter], row: type[Row]) -> list[Row]:
         """Return the rows of a query, whose column names are the fields of ``row``."""
-        with self._running():
-            lines = self._client.raw_query(query, parameters, fmt="JSONEachRow")
-        return msgspec.json.Decoder(row).decode_lines(lines)
+        return msgspec.json.Decoder(row).decode_lines(self.answer(query, parameters, "JSONEachRow"))
+
+    def answer(self, query: str, parameters: Mapping[str, Parameter], form: str) -> bytes:
+        """Return the answer to a query in one of ClickHouse's formats, e.g. ``JSONEachRow`` or ``Parquet``."""
+        with self._checked(), self._readers.taken() as client:
+            return client.raw_query(query, parameters, fmt=form)
 
     def insert(self, table: str, columns: Sequence[str], lines: Iterable[bytes], token: str) -> None:
-        """Insert rows, one JSON object each. The same ``token`` again within the last 1000 inserts does nothing."""
+        """Insert rows, one JSON object each. The same ``token`` again within the last 10,000 inserts does nothing.
+
+        Raises:
+            Invalid: If ClickHouse cannot read a row; none was kept.
+        """
         block = b"\n".join(lines)
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
-        with self._running():
-            if self._folder is None:
-                self._client.raw_insert(table, columns, block, settings, "JSONEachRow")
-            else:
-                self._insert_embedded(self._folder, table, columns, block, settings)
+        with self._checked(), self._inserting:
+            try:
+                if self._folder is None:
+                    self._inserter.raw_insert(table, columns, block, settings, "JSONEachRow")
+                else:
+                    self._insert_embedded(self._folder, table, columns, block, settings)
+            except DatabaseError as error:
+                if error.code in _ROW_CODES:
+                    raise Invalid(f"ClickHouse refuses a row for {table}: {error}") from error
+                raise
+            except OSError as error:
+                raise Overloaded(f"the telemetry store cannot write to its disk: {error}") from error
+
+    @contextmanager
+    def without_inserts(self) -> Iterator[None]:
+        """Keep other threads' inserts waiting: what was counted stays so until it is acted on."""
+        with self._inserting:
+            yield
 
     def close(self) -> None:
-        """Let go of the store. May be called twice."""
-        with self._lock:
-            self._client.close()
+        """Let go of the store when what is running is done. May be called twice."""
+        self._readers.close()
+        with self._inserting, self._executing:
+            self._executor.close()
+            self._inserter.close()
 
     def _insert_embedded(
         self, folder: Path, table: str, columns: Sequence[str], block: bytes, settings: Mapping[str, str | int]
@@ -156,25 +210,72 @@ class Engine:
         assignments = ", ".join(f"{name} = {_quote(str(value))}" for name, value in settings.items())
         try:
             file.write_bytes(block)
-            self._client.command(
+            self._inserter.command(
                 f"INSERT INTO {table} ({', '.join(columns)}) FROM INFILE {_quote(str(file))} "
-                f"SETTINGS {assignments} FORMAT JSONEachRow"
+                f"SETTINGS {assignments} FORMAT JSONEachRow",
+                {},
             )
         finally:
             file.unlink(missing_ok=True)
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
-        """Hold the engine for one statement, and say in Zirkel's words what passes by itself."""
+    def _checked(self) -> Iterator[None]:
+        """Refuse after a fork, and say in Zirkel's words what passes by itself."""
         if os.getpid() != self._process_id:
             raise RuntimeError("the telemetry store was opened before a fork: open it in the process that uses it")
-        with self._lock:
+        try:
+            yield
+        except DatabaseError as error:
+            if isinstance(error, OperationalError) or error.code in _PASSING_CODES:
+                raise Overloaded(f"the telemetry store cannot take this now; try again: {error}") from error
+            if error.code in _DISK_CODES:
+                raise Overloaded(f"the telemetry store's files cannot be used; look at its disk: {error}") from error
+            raise
+
+
+class _Readers:
+    """Connections for queries, made when they are needed and kept: a connection runs one query at a time."""
+
+    def __init__(self, connect: Callable[[], _Client]) -> None:
+        self._connect = connect
+        self._turns = threading.BoundedSemaphore(READERS)
+        self._lock = threading.Lock()
+        self._idle: list[_Client] = []
+        self._is_closed = False
+
+    @contextmanager
+    def taken(self) -> Iterator[_Client]:
+        """Have a connection to oneself.
+
+        Raises:
+            RuntimeError: If the store was closed.
+        """
+        with self._turns:
+            with self._lock:
+                if self._is_closed:
+                    raise RuntimeError("the telemetry store was closed")
+                client = self._idle.pop() if self._idle else None
+            client = client or self._connect()
             try:
-                yield
-            except DatabaseError as error:
-                if isinstance(error, OperationalError) or error.code in _PASSING_CODES:
-                    raise Overloaded(f"the telemetry store cannot take this now; try again: {error}") from error
+                yield client
+            except BaseException:
+                # A query that failed midway leaves what it had written in the connection, for the next one to find.
+                client.close()
                 raise
+            with self._lock:
+                self._idle.append(client)
+
+    def close(self) -> None:
+        """Close all connections when their queries are done."""
+        with self._lock:
+            self._is_closed = True
+        for _ in range(READERS):
+            self._turns.acquire()
+        for client in self._idle:
+            client.close()
+        self._idle.clear()
+        for _ in range(READERS):
+            self._turns.release()
 
 
 def _insert_file(path: Path) -> Path:

@@ -14,22 +14,80 @@ SCHEMA_VERSION = "SELECT toUInt32(max(version)) AS value FROM schema_version"
 TRACE = """
 SELECT {columns}
 FROM spans
-WHERE project_id = {{project_id:String}} AND trace_id = {{trace_id:String}}
+WHERE project_id = {{project_id:String}}
+    AND trace_id = {{trace_id:String}}
+    AND day IN (SELECT day FROM spans WHERE project_id = {{project_id:String}} AND trace_id = {{trace_id:String}})
 ORDER BY received_ns DESC
 LIMIT 1 BY span_id
 """
-"""The newest version of each span of a trace; ``columns`` are the fields of ``Span``."""
+"""The newest version of each span of a trace; ``columns`` are the fields of ``Span``.
 
-NEWEST_TRACES = """
-SELECT trace_id AS value
+Looking for its days first is cheap: it opens two columns of the other days instead of all.
+"""
+
+LOGS_OF_TRACE = """
+SELECT {columns}
+FROM logs
+WHERE project_id = {{project_id:String}} AND trace_id = {{trace_id:String}}
+ORDER BY received_ns DESC
+LIMIT 1 BY log_id
+"""
+"""The newest version of each log record of a trace; ``columns`` are the fields of ``LogRecord``."""
+
+SCORES_OF = """
+SELECT {columns}
+FROM scores
+WHERE project_id = {{project_id:String}} AND score_id IN
+(
+    SELECT score_id FROM scores
+    WHERE project_id = {{project_id:String}} AND trace_id IN {{trace_ids:Array(String)}}
+    UNION DISTINCT
+    SELECT score_id FROM scores
+    WHERE project_id = {{project_id:String}} AND session_id IN {{session_ids:Array(String)}}
+    UNION DISTINCT
+    SELECT score_id FROM scores
+    WHERE project_id = {{project_id:String}} AND experiment_id IN {{experiment_ids:Array(String)}}
+)
+ORDER BY received_ns DESC
+LIMIT 1 BY score_id
+"""
+"""The newest version of each score that was ever about one of these; ``columns`` are the fields of ``ScoreRecord``."""
+
+SCORE_HISTORY = """
+SELECT {columns}
+FROM scores
+WHERE project_id = {{project_id:String}} AND score_id = {{score_id:String}}
+ORDER BY received_ns
+"""
+
+DAYS = """
+SELECT DISTINCT day AS value
 FROM spans
 WHERE project_id = {project_id:String}
-    AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+ORDER BY value DESC
+"""
+
+NEWEST_TRACES_OF_DAY = """
+SELECT trace_id
+FROM spans
+WHERE project_id = {project_id:String}
+    AND day = toDate({day:String})
     AND start_ns >= {since_ns:Int64}
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY trace_id
 ORDER BY min(start_ns) DESC, trace_id
-LIMIT {limit:UInt32}
+LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+"""
+"""Traces by their earliest span of that day; some began on a day before."""
+
+FIRST_DAYS = """
+SELECT trace_id, min(day) AS first_day
+FROM spans
+WHERE project_id = {project_id:String}
+    AND trace_id IN {trace_ids:Array(String)}
+    AND start_ns >= {since_ns:Int64}
+    AND ({service:String} = '' OR service = {service:String})
+GROUP BY trace_id
 """
 
 TRACE_SUMMARIES = """
@@ -72,7 +130,14 @@ FROM
                     AND (is_model OR is_call)
             ) AS is_leaf
         FROM spans FINAL
-        WHERE project_id = {project_id:String} AND trace_id IN {trace_ids:Array(String)}
+        WHERE project_id = {project_id:String}
+            AND trace_id IN {trace_ids:Array(String)}
+            AND day IN
+            (
+                SELECT day
+                FROM spans
+                WHERE project_id = {project_id:String} AND trace_id IN {trace_ids:Array(String)}
+            )
     )
     GROUP BY trace_id
 )
@@ -251,3 +316,29 @@ WHERE project_id = {project_id:String}
     AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
     AND start_ns >= {since_ns:Int64}
 """
+
+NEWEST_RECEIVED = """
+SELECT max(received_ns) AS value
+FROM
+(
+    SELECT received_ns FROM spans
+    UNION ALL SELECT received_ns FROM logs
+    UNION ALL SELECT received_ns FROM points
+    UNION ALL SELECT received_ns FROM scores
+)
+"""
+
+UNSEALED_DAYS = """
+SELECT table, partition AS day
+FROM system.parts
+WHERE database = currentDatabase()
+    AND table IN ('spans', 'logs', 'points')
+    AND active
+    AND partition != toString(toDate(now('UTC')))
+GROUP BY table, partition
+HAVING count() > 1 AND max(modification_time) <= now() - {quiet_s:UInt32}
+ORDER BY table = 'spans' DESC, partition DESC
+"""
+"""The days but today that have several parts, and got no new one for a while."""
+
+SEAL = "OPTIMIZE TABLE {table} PARTITION '{day}' FINAL"

@@ -1,55 +1,53 @@
-"""The telemetry store: spans in, spans and sums out, each within one project."""
+"""The telemetry store: telemetry in, telemetry and sums out, each within one project."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import ROUND_UP, Decimal
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
-from zirkel.core import Incompatible, Invalid, Span, Usage
-from zirkel.store.telemetry import ddl, queries
-from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, SpentRow, TraceSummary
+from zirkel.core import LogRecord, MetricPoint, ScoreRecord, Span
+from zirkel.store.telemetry import queries
+from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, RowCounts, SpentRow, TraceSummary
 from zirkel.store.telemetry.engine import Engine, Parameter
+from zirkel.store.telemetry.migrate import migrate
+from zirkel.store.telemetry.newest import newest_traces
+from zirkel.store.telemetry.removal import Removal
+from zirkel.store.telemetry.rows import LAST_NS, log_row, point_row, score_row, span_row
 
 Measure = Literal["input_length", "output_length", "latency_ms"]
 """Characters of the input, characters of the output, milliseconds of the whole call."""
 
-_COLUMNS = Span.__struct_fields__
-_BUCKETS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
-# A provisional span counts as received before any other, whenever it comes.
-_PROVISIONAL_NS = 0
-# The last day that ClickHouse's Date can hold, 2149-06-05, in nanoseconds.
-_LAST_NS = 5_662_224_000 * 1_000_000_000
-_LAST_INT = (1 << 63) - 1
-_COST_STEP = Decimal("1e-12")
-_COST_LIMIT = Decimal(1_000_000)
+TABLES = ("spans", "logs", "points", "scores")
+
+Item = TypeVar("Item", bound=msgspec.Struct)
+
 # How much later than a call its last attempt may start and still be counted with it.
 _LONGEST_CALL_NS = 3600 * 1_000_000_000
-
-_encode_span = msgspec.json.Encoder().encode
 
 
 class _Count(msgspec.Struct, frozen=True):
     value: int
 
 
-class _Name(msgspec.Struct, frozen=True):
-    value: str
-
-
 class _Number(msgspec.Struct, frozen=True):
     value: float
 
 
+class _TableDay(msgspec.Struct, frozen=True):
+    table: str
+    day: str
+
+
 class TelemetryStore:
-    """Spans in ClickHouse. Thread safe; calls block, so an event loop makes them from a thread.
+    """Telemetry in ClickHouse. Thread safe; calls block, so an event loop makes them from a thread.
 
     Each method raises ``Overloaded`` where trying again later may help, and ``RuntimeError`` after a fork.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._removal = Removal(engine)
 
     @classmethod
     def open(cls, path: Path | None = None, url: str | None = None) -> "TelemetryStore":
@@ -69,11 +67,16 @@ class TelemetryStore:
             raise ValueError("a telemetry store needs either a path or a URL")
         engine = Engine.embedded(path) if path is not None else Engine.server(url or "")
         try:
-            _migrate(engine)
+            migrate(engine)
         except BaseException:
             engine.close()
             raise
         return cls(engine)
+
+    @property
+    def engine(self) -> Engine:
+        """The way to the rows, for the queries of other modules of this room."""
+        return self._engine
 
     def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None:
         """Keep ``spans``: all of them are on disk on return, or none is kept.
@@ -86,16 +89,86 @@ class TelemetryStore:
         Raises:
             Invalid: If a value has no place in the store, such as a time before 1970; nothing was kept.
         """
-        if not spans:
-            return
-        lines = [_row(span, max(received_ns, _PROVISIONAL_NS + 1)) for span in spans]
-        self._engine.insert("spans", (*_COLUMNS, "received_ns"), lines, token)
+        self._insert("spans", Span, spans, [span_row(span, received_ns) for span in spans], token)
+
+    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None:
+        """Keep log records, as ``insert`` does; a record that was there replaces the one with its id and day.
+
+        Raises:
+            Invalid: As ``insert`` does.
+        """
+        self._insert("logs", LogRecord, logs, [log_row(record, received_ns) for record in logs], token)
+
+    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None:
+        """Keep metric points, as ``insert`` does; a point that was there replaces the one with its id and day.
+
+        A value, sum, minimum or maximum that is no finite number is kept as unknown.
+
+        Raises:
+            Invalid: As ``insert`` does, and if a bucket or a bound is no finite number.
+        """
+        self._insert("points", MetricPoint, points, [point_row(point, received_ns) for point in points], token)
+
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None:
+        """Keep scores, as ``insert`` does; of a score that was there, this is a version more.
+
+        The versions of one insert follow each other by a nanosecond; what is inserted later must be received later.
+
+        Raises:
+            Invalid: As ``insert`` does, and if a value is no finite number.
+        """
+        rows = [score_row(score, received_ns + index) for index, score in enumerate(scores)]
+        self._insert("scores", ScoreRecord, scores, rows, token)
 
     def trace(self, project_id: str, trace_id: str) -> list[Span]:
         """Return the spans of a trace in order of start, each as it was received last; empty if there are none."""
-        query = queries.TRACE.format(columns=", ".join(_COLUMNS))
+        query = queries.TRACE.format(columns=_columns(Span))
         spans = self._engine.rows(query, {"project_id": project_id, "trace_id": trace_id}, Span)
         return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+
+    def logs_of_trace(self, project_id: str, trace_id: str) -> list[LogRecord]:
+        """Return the log records of a trace in order of time, each as it was received last."""
+        query = queries.LOGS_OF_TRACE.format(columns=_columns(LogRecord))
+        records = self._engine.rows(query, {"project_id": project_id, "trace_id": trace_id}, LogRecord)
+        return sorted(records, key=lambda record: (record.time_ns, record.log_id))
+
+    def scores_of(
+        self,
+        project_id: str,
+        *,
+        trace_ids: Collection[str] = (),
+        session_ids: Collection[str] = (),
+        experiment_ids: Collection[str] = (),
+    ) -> list[ScoreRecord]:
+        """Return the current scores on any of these, in order of time; scores that were withdrawn are left out."""
+        targets = [(set(ids) - {""}) for ids in (trace_ids, session_ids, experiment_ids)]
+        if not any(targets):
+            return []
+        query = queries.SCORES_OF.format(columns=_columns(ScoreRecord))
+        names = ("trace_ids", "session_ids", "experiment_ids")
+        parameters: dict[str, Parameter] = {name: sorted(ids) for name, ids in zip(names, targets, strict=True)}
+        newest = self._engine.rows(query, {"project_id": project_id, **parameters}, ScoreRecord)
+        traces, sessions, experiments = targets
+        current = [
+            score
+            for score in newest
+            if not score.is_withdrawn
+            and (score.trace_id in traces or score.session_id in sessions or score.experiment_id in experiments)
+        ]
+        return sorted(current, key=lambda score: (score.time_ns, score.score_id))
+
+    def score_history(self, project_id: str, score_id: str) -> list[ScoreRecord]:
+        """Return every version of a score, the first received first; the last one is current.
+
+        What was sent again with the same content, but perhaps another time, is one version, with the last time.
+        """
+        query = queries.SCORE_HISTORY.format(columns=_columns(ScoreRecord))
+        versions: list[ScoreRecord] = []
+        for version in self._engine.rows(query, {"project_id": project_id, "score_id": score_id}, ScoreRecord):
+            if versions and msgspec.structs.replace(versions[-1], time_ns=version.time_ns) == version:
+                versions.pop()
+            versions.append(version)
+        return versions
 
     def list_traces(
         self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
@@ -108,14 +181,9 @@ class TelemetryStore:
             since_ns: Only traces that have a span which started then or later.
             limit: Most traces to return.
         """
-        newest = self._engine.rows(
-            queries.NEWEST_TRACES,
-            {"project_id": project_id, "service": service, "since_ns": _clip(since_ns), "limit": limit},
-            _Name,
-        )
-        if not newest:
+        trace_ids = newest_traces(self._engine, project_id, service, _clip(since_ns), limit)
+        if not trace_ids:
             return []
-        trace_ids = [row.value for row in newest]
         return self._engine.rows(
             queries.TRACE_SUMMARIES, {"project_id": project_id, "trace_ids": trace_ids}, TraceSummary
         )
@@ -195,88 +263,65 @@ class TelemetryStore:
         """Return how many traces have a span that started at ``since_ns`` or later."""
         return self._count(queries.COUNT_TRACES, {"project_id": project_id, "since_ns": _clip(since_ns)})
 
+    def newest_received_ns(self) -> int:
+        """Return the newest ``received_ns`` of any row, 0 if there is none."""
+        return self._count(queries.NEWEST_RECEIVED, {})
+
+    def delete_where_user(self, project_id: str, user_id: str) -> RowCounts:
+        """Erase a user: see ``Removal.delete_where_user``."""
+        return self._removal.delete_where_user(project_id, user_id)
+
+    def delete_where_session(self, project_id: str, session_id: str) -> RowCounts:
+        """Erase a session: see ``Removal.delete_where_session``."""
+        return self._removal.delete_where_session(project_id, session_id)
+
+    def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> RowCounts:
+        """Erase traces: see ``Removal.delete_traces``."""
+        return self._removal.delete_traces(project_id, trace_ids)
+
+    def drop_content_before(self, project_id: str, environment: str | None, before_ns: int) -> RowCounts:
+        """Empty the content of what is older: see ``Removal.drop_content_before``."""
+        return self._removal.drop_content_before(project_id, environment, _clip(before_ns))
+
+    def drop_spans_before(self, project_id: str, environment: str | None, before_ns: int) -> RowCounts:
+        """Drop older spans with their logs and scores: see ``Removal.drop_spans_before``."""
+        return self._removal.drop_spans_before(project_id, environment, _clip(before_ns))
+
+    def drop_points_before(self, project_id: str, before_ns: int) -> RowCounts:
+        """Drop older metric points: see ``Removal.drop_points_before``."""
+        return self._removal.drop_points_before(project_id, _clip(before_ns))
+
+    def seal_days(self, quiet_s: int = 60) -> int:
+        """Merge each day but today into one part, unless something came for it in the last ``quiet_s`` seconds.
+
+        Reading a sealed day costs a third of what it costs before. Returns how many days were merged, of all tables;
+        a million spans take a minute or two. What comes later opens its day again.
+        """
+        days = self._engine.rows(queries.UNSEALED_DAYS, {"quiet_s": quiet_s}, _TableDay)
+        for day in days:
+            self._engine.execute(queries.SEAL.format(table=day.table, day=day.day))
+        return len(days)
+
     def optimize(self) -> None:
-        """Merge everything now, older versions of spans away. Rewrites the table: for quiet hours and for tests."""
-        self._engine.execute("OPTIMIZE TABLE spans FINAL")
+        """Merge everything now, older versions of spans away. Rewrites the tables: for quiet hours and for tests."""
+        for table in TABLES:
+            self._engine.execute(f"OPTIMIZE TABLE {table} FINAL")
 
     def close(self) -> None:
         """Let go of the store. May be called twice."""
         self._engine.close()
 
+    def _insert(self, table: str, kind: type[Item], items: Sequence[Item], rows: list[bytes], token: str) -> None:
+        if items:
+            self._engine.insert(table, (*kind.__struct_fields__, "received_ns"), rows, token)
+
     def _count(self, query: str, parameters: Mapping[str, Parameter]) -> int:
         return self._engine.rows(query, parameters, _Count)[0].value
 
 
-def _migrate(engine: Engine) -> None:
-    """Apply the steps that the store lacks.
-
-    Raises:
-        Incompatible: If it has more steps than this program knows.
-    """
-    has_version = engine.rows(queries.TABLE_EXISTS, {"name": "schema_version"}, _Count)[0].value > 0
-    version = engine.rows(queries.SCHEMA_VERSION, {}, _Count)[0].value if has_version else 0
-    if version > len(ddl.MIGRATIONS):
-        raise Incompatible(
-            f"the telemetry store has schema version {version}, this program knows {len(ddl.MIGRATIONS)}; "
-            "use the newer program that wrote it"
-        )
-    engine.execute(ddl.SCHEMA_VERSION_TABLE)
-    for number, step in enumerate(ddl.MIGRATIONS[version:], start=version + 1):
-        engine.execute(step)
-        engine.execute(queries.RECORD_SCHEMA_VERSION.format(version=number))
-
-
-def _row(span: Span, received_ns: int) -> bytes:
-    """Return a span with the moment of its version, as ``_encode`` does."""
-    return b'{"received_ns":%d,' % (_PROVISIONAL_NS if span.is_provisional else received_ns) + _encode(span)[1:]
-
-
-def _encode(span: Span) -> bytes:
-    """Return a span as a row: one JSON object.
-
-    Raises:
-        Invalid: If a value has no place in the store.
-    """
-    for path, value, limit in _bounded(span):
-        if not 0 <= value <= limit:
-            raise Invalid(f"span {span.span_id}: {path} is {value}; it must lie in 0..{limit}", path=path)
-    if span.cost_usd is not None:
-        span = msgspec.structs.replace(span, cost_usd=_rounded_cost(span, span.cost_usd))
-    if span.reserved_usd is not None:
-        span = msgspec.structs.replace(span, reserved_usd=_rounded_bound(span.reserved_usd))
-    try:
-        return _encode_span(span)
-    except UnicodeEncodeError as error:
-        raise Invalid(f"span {span.span_id} has text that is not Unicode: {error}") from error
-
-
-def _rounded_cost(span: Span, cost: Decimal) -> Decimal:
-    rounded = cost.quantize(_COST_STEP) if cost.is_finite() and abs(cost) < _COST_LIMIT else _COST_LIMIT
-    if abs(rounded) >= _COST_LIMIT:
-        raise Invalid(f"span {span.span_id}: cost_usd is {cost}; it must be below {_COST_LIMIT}", path="cost_usd")
-    return rounded
-
-
-def _rounded_bound(bound: Decimal) -> Decimal | None:
-    """Return an upper bound rounded up; ``None`` where it is too large for the store."""
-    if not bound.is_finite() or not 0 <= bound < _COST_LIMIT:
-        return None
-    rounded = bound.quantize(_COST_STEP, rounding=ROUND_UP)
-    return rounded if rounded < _COST_LIMIT else None
-
-
-def _bounded(span: Span) -> Iterator[tuple[str, int, int]]:
-    """Yield the path, value and upper bound of each number that must fit a column."""
-    yield "start_ns", span.start_ns, _LAST_NS
-    yield "end_ns", span.end_ns, _LAST_INT
-    yield "attempt", span.attempt, (1 << 32) - 1
-    yield "trial", span.trial or 0, _LAST_INT
-    yield "time_to_first_token_ns", span.time_to_first_token_ns or 0, _LAST_INT
-    for name in _BUCKETS:
-        yield f"usage.{name}", getattr(span.usage, name) or 0, _LAST_INT
-    for event in span.events:
-        yield "events.time_ns", event.time_ns, _LAST_INT
+def _columns(kind: type[msgspec.Struct]) -> str:
+    return ", ".join(kind.__struct_fields__)
 
 
 def _clip(time_ns: int) -> int:
-    return max(0, min(time_ns, _LAST_NS))
+    return max(0, min(time_ns, LAST_NS))
