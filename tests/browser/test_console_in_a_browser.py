@@ -115,6 +115,8 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, zirkel: "RunningZir
         "Zirkel",
         "Services",
         "Traces",
+        "Sessions",
+        "Costs",
         "Gateway",
         "Evidence",
         "Sign out",

@@ -846,3 +846,18 @@ def test_a_forked_child_is_told_so_instead_of_hanging(tmp_path: Path) -> None:
         "store.close()\n",
     )
     assert "opened before a fork" in result.stdout, result.stderr
+
+
+def test_a_span_that_somebody_sends_under_a_gateways_ids_does_not_replace_its_record(
+    store: TelemetryStore, project: str
+) -> None:
+    call = call_span(project, cost_usd=Decimal("0.5"))
+    forged = replace(call, source="otlp", name="forged", cost_usd=Decimal(0))
+    for spans in ([forged], [call], [forged]):
+        insert(store, spans, received_ns=1 + len(store.trace(project, call.trace_id)))
+    assert [span.name for span in store.trace(project, call.trace_id)] == ["call"]
+    assert store.count_spans(project) == 1
+    (usage,) = store.service_usage(project, call.service, call.environment, START_NS - 1, START_NS + DAY_NS)
+    assert usage.requests == 1
+    insert(store, [replace(call, name="again")], received_ns=10)
+    assert [span.name for span in store.trace(project, call.trace_id)] == ["again"]

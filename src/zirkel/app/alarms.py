@@ -124,7 +124,7 @@ def _storing(facts: Facts) -> Iterator[Alarm]:
             "storing_failed",
             "problem",
             f"the telemetry store takes nothing: {_short(facts.storing_error)}. What was accepted waits in the spool "
-            f"({facts.pending_bytes / 1024**2:,.1f} MiB) and is tried again every few seconds",
+            f"({facts.pending_bytes / 1024**2:,.1f} MiB) and is tried again until it works",
             "mend what the message names; nothing is lost meanwhile, and no restart is needed",
             facts.storing_since_ns,
         )

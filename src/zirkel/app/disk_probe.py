@@ -9,8 +9,8 @@ from pathlib import Path
 
 from zirkel.app.alarms import Probe
 
-EVERY_S = 5.0
-PROBE_BYTES = 64 * 1024
+EVERY_S = 10.0
+PROBE_BYTES = 4096
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

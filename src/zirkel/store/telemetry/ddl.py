@@ -112,17 +112,21 @@ CREATE TABLE IF NOT EXISTS spans
     output_length UInt64 DEFAULT lengthUTF8(output) CODEC(ZSTD(1)),
     is_call Bool ALIAS kind = 'call',
     is_model Bool ALIAS kind IN ('chat', 'completion', 'embedding'),
+    version Int64 MATERIALIZED received_ns + if(source = 'gateway' AND NOT is_provisional, 4611686018427387904, 0)
+        CODEC(Delta, ZSTD(1)),
     INDEX by_experiment experiment_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_user user_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = ReplacingMergeTree(received_ns)
+ENGINE = ReplacingMergeTree(version)
 PARTITION BY day
 ORDER BY (project_id, day, trace_id, span_id)
 SETTINGS{_DURABLE},
     index_granularity_bytes = 1048576
 """
-"""The lengths are defaults, not computed again when the content goes: they are measures, which stay."""
+"""What the gateway recorded stays, whatever a sender of OTLP says under the same ids: its version is above all others.
+
+The lengths are defaults, not computed again when the content goes: they are measures, which stay."""
 
 _LOGS = f"""
 CREATE TABLE IF NOT EXISTS logs

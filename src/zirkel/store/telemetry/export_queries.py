@@ -15,7 +15,7 @@ _TRACES = """
 SELECT COLUMNS
 FROM spans
 WHERE project_id = {project_id:String} AND trace_id IN {trace_ids:Array(String)}
-ORDER BY received_ns DESC
+ORDER BY version DESC
 LIMIT 1 BY trace_id, span_id
 """
 _MATCHING = "SELECT COLUMNS FROM spans FINAL WHERE WINDOW AND FILTER ORDER BY start_ns, span_id LIMIT {limit:UInt64}"

@@ -17,7 +17,7 @@ FROM spans
 WHERE project_id = {{project_id:String}}
     AND trace_id = {{trace_id:String}}
     AND day IN (SELECT day FROM spans WHERE project_id = {{project_id:String}} AND trace_id = {{trace_id:String}})
-ORDER BY received_ns DESC
+ORDER BY version DESC
 LIMIT 1 BY span_id
 """
 """The newest version of each span of a trace; ``columns`` are the fields of ``Span``.
