@@ -163,6 +163,8 @@ def test_traces_can_be_narrowed_to_a_service(house: "House", browser: "Browser")
     page = browser.get(unescape(narrowed[0]))
     assert f'href="/traces/{1:032x}"' in page.html
     assert re.findall(r'aria-current="page">(\S+)</a>', page.html) == ["Traces", SERVICE]
+    (all_of_it,) = re.findall(r'href="(/traces\?[^"]*)"', browser.get(f"/services/{SERVICE}").html)
+    assert re.findall(r'aria-current="page">(\S+)</a>', browser.get(all_of_it).html) == ["Traces", SERVICE]
     other = browser.get("/traces", {"filter": 'service = "other"'})
     assert f'href="/traces/{1:032x}"' not in other.html
     assert "Nothing matches" in other.words
