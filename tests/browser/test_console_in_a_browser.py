@@ -105,7 +105,7 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, zirkel: "RunningZir
     page = browser.new_page()
     sign_in_by_keyboard(page, zirkel)
     seen: list[str] = []
-    for _ in range(8):
+    for _ in range(10):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
         seen.append(focused.inner_text().strip())

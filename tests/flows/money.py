@@ -173,7 +173,9 @@ class Till:
             with self.client() as client:
                 traces = objects(client.get("/api/v1/traces?limit=1000")["traces"])
                 # A call that was refused is a span without attempts.
-                trace_ids = [trace["trace_id"] for trace in traces if cast(int, trace["spans"]) > 1]
+                trace_ids = [
+                    trace["trace_id"] for trace in traces if cast(int, cast(Object, trace["totals"])["spans"]) > 1
+                ]
                 spans = [span for trace_id in trace_ids for span in client.get_list(f"/api/v1/traces/{trace_id}")]
             return [span for span in spans if span["kind"] == "chat"]
 

@@ -106,12 +106,14 @@ def test_nothing_is_sent_to_any_address_but_the_configured_upstreams(
     assert all(ip_address(destination.address).is_loopback for destination in destinations)
 
 
-def test_it_listens_on_its_three_ports_of_loopback_and_on_nothing_else(stack: Stack) -> None:
+def test_it_listens_on_its_four_ports_of_loopback_and_on_nothing_else(stack: Stack) -> None:
     processes = descendants(stack.process.pid)
     listening = {address for pid in processes for address in _listening_addresses(pid)}
     loopback = "0100007F"
+    # gRPC writes loopback as an IPv6 socket does.
+    mapped = f"0000000000000000FFFF0000{loopback}"
     ports = (stack.core_port, stack.gateway_port, stack.otlp_port)
-    assert listening == {f"{loopback}:{port:04X}" for port in ports}
+    assert listening == {*(f"{loopback}:{port:04X}" for port in ports), f"{mapped}:{stack.otlp_grpc_port:04X}"}
 
 
 def test_an_address_elsewhere_would_be_seen() -> None:

@@ -5,6 +5,7 @@ another thread imports something can never import that again.
 """
 
 import atexit
+import encodings.idna  # noqa: F401 (the codec of host names, which is loaded when the first one is looked up)
 import threading
 from dataclasses import dataclass
 from functools import partial

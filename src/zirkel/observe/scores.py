@@ -172,7 +172,7 @@ class Scores:
         return ScorePage([record for _, record in shown], more)
 
     def history(self, actor: Principal, score_id: str) -> list[ScoreRecord]:
-        """Return all versions of a score, the first one first: ``time_ns`` says when, ``author`` who.
+        """Return all versions of a score, the first received first: ``time_ns`` says when, ``author`` who.
 
         Raises:
             NotFound: If there is no such score (one of the last second may still be on its way).
@@ -181,7 +181,7 @@ class Scores:
         versions = self._histories.score_history(actor.project_id, score_id)
         if not versions:
             raise _unknown(score_id)
-        return sorted(versions, key=lambda version: version.time_ns)
+        return list(versions)
 
     def _read(self, actor: Principal, item: bytes) -> ScoreRecord | ZirkelError:
         try:

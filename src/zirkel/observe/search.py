@@ -29,7 +29,7 @@ from zirkel.observe.aggregates import MAX_POINTS, bucket_starts, whole_series
 from zirkel.observe.search_cursor import decode_cursor, encode_cursor, question_digest
 from zirkel.observe.search_ports import SearchReader
 
-MAX_ROWS = 500
+MAX_ROWS = 1000
 """Most rows of a page."""
 MAX_SERIES = 200
 MAX_MEASURES = 10
@@ -92,7 +92,7 @@ class Search:
             actor: Who asks.
             sought: What is looked for.
             order: ``start``, ``cost`` or ``latency``, the largest first.
-            limit: Most rows, 1 to 500.
+            limit: Most rows, 1 to 1000.
             cursor: Where the page before ended; the first page if empty.
         """
         return self._list(actor, "traces", self._reader.traces, sought, order, limit, cursor)

@@ -55,7 +55,9 @@ def round_to_sum(parts: dict[str, Decimal], total: Decimal, step: Decimal) -> di
         step: The unit, e.g. ``Decimal("1e-12")``.
     """
     rounded = {name: part.quantize(step, context=_CONTEXT) for name, part in parts.items()}
-    rest = _CONTEXT.subtract(total, sum(rounded.values(), Decimal(0)))
+    rest = total
+    for part in rounded.values():
+        rest = _CONTEXT.subtract(rest, part)
     largest = max(rounded, key=lambda name: abs(rounded[name]))
     rounded[largest] = _CONTEXT.add(rounded[largest], rest)
     return rounded

@@ -188,7 +188,7 @@ def test_any_text_is_a_cursor_or_is_refused(text: str) -> None:
         assert text != ""
 
 
-@pytest.mark.parametrize("limit", [0, -1, 501])
+@pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_limits_are_bounded(search: Search, limit: int) -> None:
     with pytest.raises(Invalid, match="limit"):
         search.traces(READER, limit=limit)

@@ -1,6 +1,6 @@
 """Sharing a difference out among factors."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from zirkel.stats.shapley import round_to_sum, shapley_parts
 
 STEP = Decimal("1e-12")
+EXACT = Context(prec=200)
 amounts = st.decimals(min_value=0, max_value=10**6, places=6)
 
 
 def product_of(before: dict[str, Decimal], after: dict[str, Decimal], changed: frozenset[str]) -> Decimal:
     result = Decimal(1)
     for name in before:
-        result *= after[name] if name in changed else before[name]
+        result = EXACT.multiply(result, after[name] if name in changed else before[name])
     return result
 
 
@@ -43,9 +44,12 @@ def test_the_parts_sum_to_the_difference_whatever_changed(pairs: list[tuple[Deci
     def value(changed: frozenset[str]) -> Decimal:
         return product_of(before, after, changed)
 
-    total = (value(frozenset(before)) - value(frozenset())).quantize(STEP)
+    total = EXACT.subtract(value(frozenset(before)), value(frozenset())).quantize(STEP, context=EXACT)
     parts = round_to_sum(shapley_parts(list(before), value), total, STEP)
-    assert sum(parts.values()) == total
+    found = Decimal(0)
+    for part in parts.values():
+        found = EXACT.add(found, part)
+    assert found == total
 
 
 @given(st.permutations(["a", "b", "c"]))

@@ -14,7 +14,7 @@ from zirkel.core.search import Item, Listing
 from zirkel.observe.search import Sought
 
 Order = Annotated[str, Query(description="start, cost or latency; the largest first.")]
-Limit = Annotated[int, Query(description="At most so many, 1 to 500.")]
+Limit = Annotated[int, Query(description="At most so many, 1 to 1000.")]
 Cursor = Annotated[str, Query(description="Where the page before ended.", max_length=2000)]
 Measures = Annotated[list[str], Query(description="count, p95(latency), sum(cost_usd), distinct(user), …; 1 to 10.")]
 By = Annotated[list[str], Query(description="Fields that spans are split by; up to 4.")]

@@ -18,7 +18,7 @@ Where = Annotated[
 ]
 Since = Annotated[str, typer.Option(help="The earliest start: a time, or e.g. -24h.")]
 Until = Annotated[str, typer.Option(help="The time before which it starts.")]
-Limit = Annotated[int, typer.Option(help="At most so many, 1 to 500.")]
+Limit = Annotated[int, typer.Option(help="At most so many, 1 to 1000.")]
 Cursor = Annotated[str, typer.Option(help="Go on where a page ended.")]
 Order = Annotated[str, typer.Option(help="start, cost or latency; the largest first.")]
 SHORT_TEXT = 60
