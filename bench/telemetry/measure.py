@@ -21,7 +21,7 @@ _CONNECTIONS = 2
 _CALLS_PER_RECORD = 100
 _READ_EVERY_S = 1.0
 _LONGEST_STORE_S = 1800.0
-_SEALED_AFTER_S = 240.0
+_SEALED_AFTER_S = 150.0
 """A day is sealed once nothing came for a minute, looked at once a minute; and sealing takes time."""
 
 
