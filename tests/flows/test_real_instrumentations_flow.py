@@ -190,4 +190,4 @@ def test_a_call_that_is_one_trace_with_the_gateways_costs_what_the_gateway_says(
     with stack.client() as client:
         listed = cast("list[Object]", client.get("/api/v1/traces", {"limit": 1000})["traces"])
     summary = next(one for one in listed if one["trace_id"] == trace_id)
-    assert Decimal(str(summary["cost_usd"])) == Decimal(str(attempt["cost_usd"]))
+    assert Decimal(str(cast(Object, summary["totals"])["cost_usd"])) == Decimal(str(attempt["cost_usd"]))

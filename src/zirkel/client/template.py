@@ -8,6 +8,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from zirkel.client.prompts import PromptMessage
 from zirkel.core import Invalid, Json
+from zirkel.core.definitions import variable_kind
 
 DOCUMENTS = "context"
 """The name under which templates find the release's documents."""
@@ -60,19 +61,5 @@ def _check(kinds: Mapping[str, str], values: Mapping[str, Json]) -> None:
     for name, kind in kinds.items():
         if name not in values:
             raise Invalid(f"the variable {name!r} ({kind}) is missing", path=name)
-        if kind not in ("json", found := _kind_of(values[name])):
+        if kind not in ("json", found := variable_kind(values[name])):
             raise Invalid(f"the variable {name!r} is a {kind}, not {found}", path=name)
-
-
-def _kind_of(value: Json) -> str:
-    match value:
-        case str():
-            return "string"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case None:
-            return "null"
-        case _:
-            return "json"

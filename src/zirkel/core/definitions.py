@@ -156,3 +156,18 @@ class DatasetItem(_Strict, frozen=True, kw_only=True):
     cluster: str = ""
     """Items that share a source; their errors are not independent."""
     metadata: JsonObject = {}
+
+
+def variable_kind(value: object) -> str:
+    """Return what a prompt's variable of this value is: ``string``, ``boolean``, ``number``, ``null`` or ``json``."""
+    match value:
+        case str():
+            return "string"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case None:
+            return "null"
+        case _:
+            return "json"

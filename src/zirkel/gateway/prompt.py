@@ -8,6 +8,7 @@ import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from zirkel.core import Corrupt, Invalid, Json
+from zirkel.core.definitions import variable_kind
 from zirkel.gateway.snapshot import SnapshotRelease
 
 _DOCUMENTS = "context"
@@ -83,7 +84,8 @@ def check_variables(release: SnapshotRelease, variables: Mapping[str, Json]) -> 
             )
         if not _is_of_kind(variables[name], kind):
             raise Invalid(
-                f"the variable {name!r} is a {kind}, not {_kind_of(variables[name])}", path=f"zirkel.variables.{name}"
+                f"the variable {name!r} is a {kind}, not {variable_kind(variables[name])}",
+                path=f"zirkel.variables.{name}",
             )
     for name in variables:
         if name not in release.variables:
@@ -95,18 +97,4 @@ def check_variables(release: SnapshotRelease, variables: Mapping[str, Json]) -> 
 
 
 def _is_of_kind(value: Json, kind: str) -> bool:
-    return kind == "json" or _kind_of(value) == kind
-
-
-def _kind_of(value: Json) -> str:
-    match value:
-        case str():
-            return "string"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case None:
-            return "null"
-        case _:
-            return "json"
+    return kind == "json" or variable_kind(value) == kind

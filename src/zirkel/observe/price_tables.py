@@ -158,15 +158,14 @@ class PriceTables:
         """
         actor.require(Role.READ)
         now_ns = self._clock.now_ns()
-        book = self.book(actor.project_id)
+        book = self._book(actor.project_id)
         return [
             QuotedPrice(model, prices, prices.effective_ns <= now_ns)
             for model in models
             for prices in book.prices(model, now_ns)
         ]
 
-    def book(self, project_id: str) -> PriceBook:
-        """Return all prices of a project but those of single releases."""
+    def _book(self, project_id: str) -> PriceBook:
         with self._metadata.transaction() as tx:
             current = tx.gateway_configs.current(project_id)
             config = msgspec.json.decode(current.config, type=GatewayConfig) if current else GatewayConfig()

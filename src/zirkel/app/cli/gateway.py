@@ -10,9 +10,17 @@ from urllib.parse import urlencode
 
 import typer
 
+from zirkel.app.cli.documents import (
+    Object,
+    read_text,
+    show_applied,
+    show_changes,
+    show_document,
+    show_history,
+    version_in_force,
+)
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, AsJson, connect, leave, print_json, require_server, say, short
 from zirkel.app.config import read_variable
-from zirkel.client import Client
 from zirkel.core import GatewayConfig, Invalid, Json, SystemClock, iso_utc
 from zirkel.core.gateway_check import config_digest, missing_upstreams, parse_gateway_config
 from zirkel.core.gateway_text import write_gateway_config
@@ -21,7 +29,7 @@ gateway_app = typer.Typer(help="The gateway's document: upstreams, models, limit
 prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
 import_app = typer.Typer(help="Take over another gateway's configuration.", no_args_is_help=True)
 
-Object = dict[str, Json]
+PATH = "/api/v1/gateway"
 ConfigFile = Annotated[Path, typer.Argument(help="A gateway.toml.")]
 
 
@@ -30,15 +38,9 @@ def show(
     version: Annotated[int, typer.Option(help="This version; 0 is the one in force.")] = 0, as_json: AsJson = False
 ) -> None:
     """Print the gateway's document as TOML."""
+    empty = "# there is no document yet; write a gateway.toml and apply it with: zirkel gateway apply FILE"
     with connect() as client:
-        found = client.get(f"/api/v1/gateway/history/{version}" if version else "/api/v1/gateway")
-    if as_json:
-        print_json(found)
-    elif found["version"]:
-        # Not through the console, which would read more into it than text.
-        sys.stdout.write(f"{str(found['toml']).rstrip()}\n")
-    else:
-        say("# there is no document yet; write a gateway.toml and apply it with: zirkel gateway apply FILE")
+        show_document(client, PATH, version, empty, as_json=as_json)
 
 
 @gateway_app.command("check")
@@ -48,7 +50,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a document, without a server; exit 2 with the path of the fault."""
-    text = _read(file)
+    text = read_text(file)
     config = parse_gateway_config(text)
     missing = sorted(set(missing_upstreams(config, ()).values()))
     found: Object = {"digest": config_digest(config), "upstreams_elsewhere": missing}
@@ -61,8 +63,7 @@ def check(
     say(f"{file} is good: {_counted(config)}")
     for name in missing:
         say(f"   upstream {name!r} is not in it, so it must be set on the server")
-    for change in cast("list[str]", found.get("changes", [])):
-        say(f"   {change}")
+    show_changes(cast("list[str]", found.get("changes", [])))
 
 
 @gateway_app.command("apply")
@@ -74,20 +75,14 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Replace the gateway's document as a whole. Credentials are read from the variables that the file names."""
-    _apply(_read(file), based_on, as_json)
+    _apply(read_text(file), based_on, as_json)
 
 
 @gateway_app.command("history")
 def history(limit: Annotated[int, typer.Option(help="At most so many.")] = 20, as_json: AsJson = False) -> None:
     """List the versions of the gateway's document, newest first."""
     with connect() as client:
-        rows = client.get_list("/api/v1/gateway/history", {"limit": limit})
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        at = iso_utc(cast(int, row["applied_ns"]))
-        say(f"{row['version']:>5}  {short(row['digest'])}  {at}  {row['applied_by']}")
+        show_history(client, PATH, limit, as_json=as_json)
 
 
 @prices_app.command("load")
@@ -99,7 +94,7 @@ def load_prices(
 ) -> None:
     """Load a price table; it counts from its first day on, before older ones and the common table."""
     try:
-        table: Json = json.loads(_read(file))
+        table: Json = json.loads(read_text(file))
     except ValueError as error:
         raise Invalid(f"{file} is no JSON: {error}", path=str(file)) from error
     with connect() as client:
@@ -158,7 +153,7 @@ def import_litellm(
     from zirkel.app.litellm_import import translate_litellm  # noqa: PLC0415 (a client's install lacks what it needs)
 
     today = iso_utc(SystemClock().now_ns())[:10]
-    found = translate_litellm(_read(file), variable=read_variable, today=today)
+    found = translate_litellm(read_text(file), variable=read_variable, today=today)
     text = write_gateway_config(found.config)
     # What comes out is what a person would apply: it has to pass the same check.
     parse_gateway_config(text)
@@ -181,33 +176,18 @@ def import_litellm(
 def _apply(text: str, based_on: int, as_json: bool) -> None:
     credentials = _credentials(parse_gateway_config(text))
     with connect() as client:
-        version = based_on if based_on >= 0 else _version(client)
+        version = version_in_force(client, PATH, based_on)
         body: Json = {"toml": text, "credentials": credentials, "version": version}
         done = client.put("/api/v1/gateway", body)
     if as_json:
         print_json(done)
         return
-    say(f"version {done['version']} is in force" if done["is_new"] else f"version {done['version']} says so already")
-    for change in cast("list[str]", done["changes"]):
-        say(f"   {change}")
-
-
-def _version(client: Client) -> int:
-    return cast(int, client.get("/api/v1/gateway")["version"])
+    show_applied(done)
 
 
 def _credentials(config: GatewayConfig) -> dict[str, str]:
     named = {upstream.name: upstream.credential_variable for upstream in config.upstream}
     return {name: value for name, variable in named.items() if variable and (value := read_variable(variable))}
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"{file}: {error.strerror}", path=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not UTF-8 at byte {error.start}", path=str(file)) from error
 
 
 def _counted(config: GatewayConfig) -> str:

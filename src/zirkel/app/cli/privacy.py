@@ -1,12 +1,20 @@
 """``privacy``, ``erase`` and ``erasures``: what is masked, how long things are kept, and what is erased."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from zirkel.app.cli.documents import (
+    Object,
+    read_text,
+    show_applied,
+    show_changes,
+    show_document,
+    show_history,
+    version_in_force,
+)
 from zirkel.app.cli.output import AsJson, connect, print_json, say, short
 from zirkel.app.config import load_client_config
 from zirkel.client import Client
@@ -18,7 +26,7 @@ privacy_app = typer.Typer(help="What is masked, and how long things are kept.", 
 
 ERASURE_TIMEOUT_S = 3600.0
 """Rewriting a large telemetry store takes as long as reading it."""
-Object = dict[str, Json]
+PATH = "/api/v1/privacy"
 PrivacyFile = Annotated[Path, typer.Argument(help="A privacy.toml.")]
 
 
@@ -27,14 +35,9 @@ def show(
     version: Annotated[int, typer.Option(help="This version; 0 is the one in force.")] = 0, as_json: AsJson = False
 ) -> None:
     """Print the privacy document as TOML."""
+    empty = "# there is no document yet: nothing is masked, everything is kept; apply one with: zirkel privacy apply"
     with connect() as client:
-        found = client.get(f"/api/v1/privacy/history/{version}" if version else "/api/v1/privacy")
-    if as_json:
-        print_json(found)
-    elif found["version"]:
-        sys.stdout.write(f"{str(found['toml']).rstrip()}\n")
-    else:
-        say("# there is no document yet: nothing is masked, everything is kept; apply one with: zirkel privacy apply")
+        show_document(client, PATH, version, empty, as_json=as_json)
 
 
 @privacy_app.command("check")
@@ -44,7 +47,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a document, without a server; exit 2 with the path of the fault."""
-    text = _read(file)
+    text = read_text(file)
     config = _parse(text)
     found: Object = {"digest": privacy_digest(config)}
     if server:
@@ -54,8 +57,7 @@ def check(
         print_json(found)
         return
     say(f"{file} is good: {len(config.mask)} masking rules")
-    for change in cast("list[str]", found.get("changes", [])):
-        say(f"   {change}")
+    show_changes(cast("list[str]", found.get("changes", [])))
 
 
 @privacy_app.command("apply")
@@ -67,30 +69,22 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Replace the privacy document as a whole. It holds for all that comes in from then on, at once."""
-    text = _read(file)
+    text = read_text(file)
     _parse(text)
     with connect() as client:
-        version = based_on if based_on >= 0 else cast(int, client.get("/api/v1/privacy")["version"])
+        version = version_in_force(client, PATH, based_on)
         done = client.put("/api/v1/privacy", {"toml": text, "version": version})
     if as_json:
         print_json(done)
         return
-    say(f"version {done['version']} is in force" if done["is_new"] else f"version {done['version']} says so already")
-    for change in cast("list[str]", done["changes"]):
-        say(f"   {change}")
+    show_applied(done)
 
 
 @privacy_app.command("history")
 def history(limit: Annotated[int, typer.Option(help="At most so many.")] = 20, as_json: AsJson = False) -> None:
     """List the versions of the privacy document, newest first."""
     with connect() as client:
-        rows = client.get_list("/api/v1/privacy/history", {"limit": limit})
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        at = iso_utc(cast(int, row["applied_ns"]))
-        say(f"{row['version']:>5}  {short(row['digest'])}  {at}  {row['applied_by']}")
+        show_history(client, PATH, limit, as_json=as_json)
 
 
 @privacy_app.command("retain")
@@ -171,12 +165,3 @@ def _parse(text: str) -> PrivacyConfig:
 def _counts(row: Mapping[str, Json]) -> str:
     counts = ", ".join(f"{row[name]} {name}" for name in ("spans", "logs", "points", "scores") if row[name])
     return f"  {counts or 'nothing'}"
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"{file}: {error.strerror}", path=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not UTF-8 at byte {error.start}", path=str(file)) from error

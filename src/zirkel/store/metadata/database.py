@@ -16,15 +16,18 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from zirkel.core import Clock, Incompatible, Overloaded
+from zirkel.core.privacy import PrivacyRecord
 from zirkel.store.metadata.artefacts import Artefacts
+from zirkel.store.metadata.documents import Documents
 from zirkel.store.metadata.environments import Environments
 from zirkel.store.metadata.experiments import Experiments
 from zirkel.store.metadata.gateway_config import GatewayConfigs, PriceTables
 from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
 from zirkel.store.metadata.ledger import Ledger
 from zirkel.store.metadata.locks import lock_name
-from zirkel.store.metadata.privacy import Erasures, PrivacyConfigs
+from zirkel.store.metadata.privacy import Erasures
 from zirkel.store.metadata.releases import Releases
+from zirkel.store.metadata.schema import privacy_configs
 from zirkel.store.metadata.verdicts import Verdicts
 
 # SQLITE_BUSY, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN.
@@ -46,7 +49,7 @@ class Transaction:
         self.verdicts = Verdicts(connection)
         self.gateway_configs = GatewayConfigs(connection)
         self.price_tables = PriceTables(connection)
-        self.privacy = PrivacyConfigs(connection)
+        self.privacy = Documents(connection, privacy_configs, PrivacyRecord)
         self.erasures = Erasures(connection)
         self.ledger = Ledger(connection, clock)
 

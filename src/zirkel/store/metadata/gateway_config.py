@@ -7,47 +7,16 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from zirkel.core import NotFound
 from zirkel.core.gateway_config import GatewayConfigRecord, PriceTableRecord
+from zirkel.store.metadata.documents import Documents
 from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.schema import gateway_configs, price_table_contents, price_tables, upstreams
 
 
-class GatewayConfigs:
-    """Documents: the newest version is in force, all stay."""
+class GatewayConfigs(Documents[GatewayConfigRecord]):
+    """The gateway's documents, and the upstreams that belong to them."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def lock(self, project_id: str) -> None:
-        """Return when this transaction alone may change the project's document."""
-        lock_name(self._connection, project_id)
-
-    def add(self, record: GatewayConfigRecord) -> None:
-        """Keep a version."""
-        self._connection.execute(insert(gateway_configs).values(**dataclasses.asdict(record)))
-
-    def current(self, project_id: str) -> GatewayConfigRecord | None:
-        """Return the newest version, None if there has been none."""
-        return next(iter(self.history(project_id, 1)), None)
-
-    def get(self, project_id: str, version: int) -> GatewayConfigRecord | None:
-        """Return one version."""
-        same = (gateway_configs.c.project_id == project_id, gateway_configs.c.version == version)
-        row = self._connection.execute(select(gateway_configs).where(*same)).first()
-        return GatewayConfigRecord(*row) if row else None
-
-    def history(self, project_id: str, limit: int) -> Sequence[GatewayConfigRecord]:
-        """Return the newest versions, newest first."""
-        query = select(gateway_configs).where(gateway_configs.c.project_id == project_id)
-        rows = self._connection.execute(query.order_by(gateway_configs.c.version.desc()).limit(limit))
-        return [GatewayConfigRecord(*row) for row in rows]
-
-    def all_current(self) -> Sequence[GatewayConfigRecord]:
-        """Return the newest version of each project that has one."""
-        columns = (gateway_configs.c.project_id, func.max(gateway_configs.c.version).label("version"))
-        newest = select(*columns).group_by(gateway_configs.c.project_id).subquery()
-        same = (gateway_configs.c.project_id == newest.c.project_id, gateway_configs.c.version == newest.c.version)
-        query = select(gateway_configs).where(*same).order_by(gateway_configs.c.project_id)
-        return [GatewayConfigRecord(*row) for row in self._connection.execute(query)]
+        super().__init__(connection, gateway_configs, GatewayConfigRecord)
 
     def remove_upstream(self, project_id: str, name: str) -> None:
         """Forget an upstream, with its credential."""

@@ -1,57 +1,16 @@
-"""What projects mask and how long they keep; what was erased, and the files that were replaced by it."""
+"""What was erased, and the files that were replaced by it."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from zirkel.core.erasure import ERASED_TEXT, DatasetFile, ErasureRecord, TrialKey
-from zirkel.core.privacy import PrivacyRecord
-from zirkel.store.metadata.locks import lock_name
-from zirkel.store.metadata.schema import artefacts, erasures, experiments, privacy_configs, replaced_files, trials
+from zirkel.store.metadata.schema import artefacts, erasures, experiments, replaced_files, trials
 
 _MOST_NAMED = 500
 """Values in one IN; databases bound how many parameters a statement has."""
-
-
-class PrivacyConfigs:
-    """Documents: the newest version is in force, all stay."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def lock(self, project_id: str) -> None:
-        """Return when this transaction alone may change the project's document."""
-        lock_name(self._connection, project_id)
-
-    def add(self, record: PrivacyRecord) -> None:
-        """Keep a version."""
-        self._connection.execute(insert(privacy_configs).values(**dataclasses.asdict(record)))
-
-    def current(self, project_id: str) -> PrivacyRecord | None:
-        """Return the newest version, None if there has been none."""
-        return next(iter(self.history(project_id, 1)), None)
-
-    def get(self, project_id: str, version: int) -> PrivacyRecord | None:
-        """Return one version."""
-        same = (privacy_configs.c.project_id == project_id, privacy_configs.c.version == version)
-        row = self._connection.execute(select(privacy_configs).where(*same)).first()
-        return PrivacyRecord(*row) if row else None
-
-    def history(self, project_id: str, limit: int) -> Sequence[PrivacyRecord]:
-        """Return the newest versions, newest first."""
-        query = select(privacy_configs).where(privacy_configs.c.project_id == project_id)
-        rows = self._connection.execute(query.order_by(privacy_configs.c.version.desc()).limit(limit))
-        return [PrivacyRecord(*row) for row in rows]
-
-    def all_current(self) -> Sequence[PrivacyRecord]:
-        """Return the newest version of each project that has one."""
-        columns = (privacy_configs.c.project_id, func.max(privacy_configs.c.version).label("version"))
-        newest = select(*columns).group_by(privacy_configs.c.project_id).subquery()
-        same = (privacy_configs.c.project_id == newest.c.project_id, privacy_configs.c.version == newest.c.version)
-        query = select(privacy_configs).where(*same).order_by(privacy_configs.c.project_id)
-        return [PrivacyRecord(*row) for row in self._connection.execute(query)]
 
 
 class Erasures:

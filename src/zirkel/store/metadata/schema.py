@@ -199,17 +199,23 @@ checkpoints = Table(
     Column("public_key", String(64), nullable=False),
 )
 
-gateway_configs = Table(
-    "gateway_configs",
-    metadata,
-    Column("project_id", String(64), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("digest", String(64), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("config", Text, nullable=False),
-    Column("applied_ns", BigInteger, nullable=False),
-    Column("applied_by", Text, nullable=False),
-)
+
+def _documents(name: str) -> Table:
+    """Return a table of versioned documents."""
+    return Table(
+        name,
+        metadata,
+        Column("project_id", String(64), primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("digest", String(64), nullable=False),
+        Column("text", Text, nullable=False),
+        Column("config", Text, nullable=False),
+        Column("applied_ns", BigInteger, nullable=False),
+        Column("applied_by", Text, nullable=False),
+    )
+
+
+gateway_configs = _documents("gateway_configs")
 
 price_tables = Table(
     "price_tables",
@@ -232,17 +238,7 @@ price_table_contents = Table(
     Column("content", Text, nullable=False),
 )
 
-privacy_configs = Table(
-    "privacy_configs",
-    metadata,
-    Column("project_id", String(64), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("digest", String(64), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("config", Text, nullable=False),
-    Column("applied_ns", BigInteger, nullable=False),
-    Column("applied_by", Text, nullable=False),
-)
+privacy_configs = _documents("privacy_configs")
 
 erasures = Table(
     "erasures",
