@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One file of tests stays in one process, so that what its tests share is started once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -25,7 +27,7 @@ demo: setup ## run the whole loop end to end on a real local model (KEEP=1 leave
 	  $(if $(MODEL),--model $(MODEL)) $(if $(KEY_VARIABLE),--key-variable $(KEY_VARIABLE))
 
 test: check ## everything CI holds: style, types, layers, and all tests
-	$(BIN)/python -m pytest -q -m "not nightly"
+	$(BIN)/python -m pytest -q -m "not nightly" $(PARALLEL)
 
 check: setup ## style, types and layers
 	$(BIN)/ruff format --check --quiet .
@@ -34,7 +36,7 @@ check: setup ## style, types and layers
 	$(BIN)/lint-imports --no-logo
 
 unit: setup ## only the fast tests
-	$(BIN)/python -m pytest -q tests/unit tests/contract
+	$(BIN)/python -m pytest -q tests/unit tests/contract $(PARALLEL)
 
 flows: setup ## only the tests with real processes
 	$(BIN)/python -m pytest -q tests/flows

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -18,6 +18,16 @@ _MAX_USD = Decimal(10**9)
 _MAX_SEGMENTS = 12
 """Flattened keys are split into so many levels at most; no convention uses more than 8."""
 _encode = msgspec.json.Encoder().encode
+
+
+class Fields:
+    """Fields, and the names that each may come under, the most preferred first; a name belongs to one field."""
+
+    __slots__ = ("field_of", "names")
+
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self.names = {field: tuple(of_field) for field, of_field in names.items()}
+        self.field_of = {name: field for field, of_field in names.items() for name in of_field}
 
 
 class Attributes:
@@ -42,6 +52,18 @@ class Attributes:
             return True
         return False
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Return whether one of the names is there; it counts as used only when it is read."""
+        return not self._names.isdisjoint(names)
+
+    def counts_of(self, fields: Fields) -> dict[str, int]:
+        """Return the whole numbers of the fields that are there, each as ``count`` reads it."""
+        return self._all_of(fields, as_count)
+
+    def raw_of(self, fields: Fields) -> dict[str, JsonLike]:
+        """Return the values that are not null of the fields that are there."""
+        return self._all_of(fields, _as_sent)
+
     def unused(self) -> Iterator[str]:
         """Yield the names that have a value which nobody used."""
         for key, value in self._values.items():
@@ -50,6 +72,8 @@ class Attributes:
 
     def starting_with(self, prefix: str) -> Iterator[tuple[str, JsonLike]]:
         """Yield what follows ``prefix`` in each key that has it, with the value."""
+        if prefix.partition(".")[0] not in self.families:
+            return
         for key, value in self._values.items():
             if key.startswith(prefix):
                 self._used.add(key)
@@ -96,6 +120,8 @@ class Attributes:
 
         Where a key is both a value and a prefix, what came first stays.
         """
+        if prefix.partition(".")[0] not in self.families:
+            return []
         tree: dict[str, JsonLike] = {}
         for key, value in self._values.items():
             if key.startswith(prefix):
@@ -106,9 +132,16 @@ class Attributes:
         items = _arrays(tree)
         return items if isinstance(items, list) else []
 
+    def _all_of(self, fields: Fields, read: Callable[[JsonLike], _T | None]) -> dict[str, _T]:
+        # Asking by what is there, not by what could be: of some seventy names a span has a handful.
+        field_of = fields.field_of
+        there = dict.fromkeys([field_of[name] for name in self._values if name in field_of])
+        read_of = ((field, self._first(fields.names[field], read)) for field in there)
+        return {field: value for field, value in read_of if value is not None}
+
     def _first(self, keys: tuple[str, ...], read: Callable[[JsonLike], _T]) -> _T | None:
         """Return what ``read`` makes of the first key it can read; it and its later names are used then."""
-        # Most names that are asked for are in no span: this is asked some ninety times for each.
+        # Most names that are asked for are in no span.
         if self._names.isdisjoint(keys):
             return None
         found: _T | None = None

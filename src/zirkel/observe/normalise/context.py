@@ -60,6 +60,16 @@ _ENVIRONMENT = (
 )
 _RELEASE = ("zirkel.release", "langfuse.release", "langfuse.version", "service.version")
 _IN_METADATA = ("session_id", "thread_id", "conversation_id")
+_PROMPT = (
+    ("zirkel.prompt.name", "zirkel.prompt.version"),
+    ("gen_ai.prompt.name", "gen_ai.prompt.version"),
+    ("langfuse.observation.prompt.name", "langfuse.observation.prompt.version"),
+    ("traceloop.prompt.key", "traceloop.prompt.version"),
+    ("llm.prompt_template.name", "llm.prompt_template.version"),
+    ("prompt.id", "prompt.version"),
+)
+_NESTED_PROMPT = ("ai.telemetry.metadata.langfusePrompt", "mlflow.linkedPrompts")
+_ANY_PROMPT = frozenset([*(name for pair in _PROMPT for name in pair), *_NESTED_PROMPT])
 
 
 def session_of(span: Attributes, resource: Attributes) -> str:
@@ -94,21 +104,13 @@ def environment_of(span: Attributes, resource: Attributes) -> str:
 
 def prompt_of(span: Attributes) -> tuple[str, str]:
     """Return name and version of the prompt; both from the same dialect, either may be empty."""
-    if span.families.isdisjoint(("zirkel", "gen_ai", "langfuse", "traceloop", "llm", "prompt", "ai", "mlflow")):
+    if not span.has_any(_ANY_PROMPT):
         return "", ""
-    flat = (
-        ("zirkel.prompt.name", "zirkel.prompt.version"),
-        ("gen_ai.prompt.name", "gen_ai.prompt.version"),
-        ("langfuse.observation.prompt.name", "langfuse.observation.prompt.version"),
-        ("traceloop.prompt.key", "traceloop.prompt.version"),
-        ("llm.prompt_template.name", "llm.prompt_template.version"),
-        ("prompt.id", "prompt.version"),
-    )
-    for name, version in flat:
+    for name, version in _PROMPT:
         found = span.text(name), span.text(version)
         if any(found):
             return found
-    nested = span.mapping("ai.telemetry.metadata.langfusePrompt") or _first_object(span.json("mlflow.linkedPrompts"))
+    nested = span.mapping(_NESTED_PROMPT[0]) or _first_object(span.json(_NESTED_PROMPT[1]))
     return as_text(nested.get("name")), as_text(nested.get("version"))
 
 

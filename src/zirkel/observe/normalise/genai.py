@@ -4,11 +4,12 @@ New names win over deprecated ones in the same span. Source: semantic convention
 repository's current direction; the deprecated names are those its migration notes list.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from zirkel.core import SpanKind
 from zirkel.lib.otlp import DecodedSpan, JsonLike
-from zirkel.observe.normalise.attributes import Attributes, as_text
+from zirkel.observe.normalise.attributes import Attributes, Fields, as_text
 from zirkel.observe.normalise.content_events import as_messages, event_messages, listed_bodies, span_event_bodies
 from zirkel.observe.normalise.messages import (
     finish_reason_of,
@@ -22,30 +23,64 @@ from zirkel.observe.normalise.reading import Counts, Reading
 from zirkel.observe.normalise.timing import duration_ns
 from zirkel.observe.normalise.vocabulary import kind_of_operation
 
-_PARAMETERS = {
-    "gen_ai.request.temperature": "temperature",
-    "gen_ai.request.top_p": "top_p",
-    "gen_ai.retrieval.top_k": "top_k",
-    "gen_ai.request.top_k": "top_k",
-    "gen_ai.request.max_tokens": "max_tokens",
-    "gen_ai.request.frequency_penalty": "frequency_penalty",
-    "gen_ai.request.presence_penalty": "presence_penalty",
-    "gen_ai.request.stop_sequences": "stop_sequences",
-    "gen_ai.request.choice.count": "choice_count",
-    "gen_ai.request.encoding_formats": "encoding_formats",
-    "gen_ai.request.reasoning.level": "reasoning_level",
-    "gen_ai.request.reasoning_effort": "reasoning_level",
-    "gen_ai.request.seed": "seed",
-    "gen_ai.openai.request.seed": "seed",
-    "gen_ai.output.type": "output_type",
-    "gen_ai.openai.request.response_format": "output_type",
-    "openai.request.service_tier": "service_tier",
-    "gen_ai.openai.request.service_tier": "service_tier",
-    "gen_ai.request.previous_response.id": "previous_response_id",
-}
+_PARAMETERS = Fields(
+    {
+        "temperature": ("gen_ai.request.temperature",),
+        "top_p": ("gen_ai.request.top_p",),
+        "top_k": ("gen_ai.retrieval.top_k", "gen_ai.request.top_k"),
+        "max_tokens": ("gen_ai.request.max_tokens",),
+        "frequency_penalty": ("gen_ai.request.frequency_penalty",),
+        "presence_penalty": ("gen_ai.request.presence_penalty",),
+        "stop_sequences": ("gen_ai.request.stop_sequences",),
+        "choice_count": ("gen_ai.request.choice.count",),
+        "encoding_formats": ("gen_ai.request.encoding_formats",),
+        "reasoning_level": ("gen_ai.request.reasoning.level", "gen_ai.request.reasoning_effort"),
+        "seed": ("gen_ai.request.seed", "gen_ai.openai.request.seed"),
+        "output_type": ("gen_ai.output.type", "gen_ai.openai.request.response_format"),
+        "service_tier": ("openai.request.service_tier", "gen_ai.openai.request.service_tier"),
+        "previous_response_id": ("gen_ai.request.previous_response.id",),
+    }
+)
 _NOT_PARAMETERS = frozenset({"model", "stream", "is_stream", "user", "type"})
 """What ``gen_ai.request.`` is followed by where it is no parameter."""
 _MODALITIES = ("text", "image", "audio")
+_COUNTS = Fields(
+    {
+        "input_total": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+        "cache_read": (
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+            "gen_ai.usage.details.cache_read_input_tokens",
+            "gen_ai.usage.details.cached_tokens",
+        ),
+        "cache_write": (
+            "gen_ai.usage.cache_write.input_tokens",
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.details.cache_write_tokens",
+            "gen_ai.usage.details.cache_creation_input_tokens",
+        ),
+        "input_audio": ("gen_ai.usage.details.input_audio_tokens",),
+        "output_total": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+        "reasoning": (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "llm.usage.reasoning_tokens",
+        ),
+        "output_audio": ("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
+        "output_image": ("gen_ai.usage.image.output_tokens",),
+        "total": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "gen_ai.client.token.usage"),
+    }
+)
+_COUNTS_BY_MODALITY = Fields(
+    {
+        f"{modality}.{name}": (f"gen_ai.usage.{modality}.{name}",)
+        for modality in _MODALITIES
+        for name in ("input_tokens", "cache_read.input_tokens", "output_tokens")
+    }
+)
 
 
 def read(span: DecodedSpan, attributes: Attributes) -> Reading:
@@ -98,73 +133,45 @@ def _kind(operation: str, attributes: Attributes) -> SpanKind | None:
 
 def _parameters(attributes: Attributes) -> dict[str, JsonLike]:
     """Return the parameters by their names here; a parameter of no known name keeps its own."""
-    found: dict[str, JsonLike] = {}
-    for key, name in _PARAMETERS.items():
-        value = attributes.raw(key)
-        # OpenLIT writes -1 for a limit that the request did not have.
-        if value is not None and name not in found and not (name == "max_tokens" and value == -1):
-            found[name] = value
+    found = attributes.raw_of(_PARAMETERS)
+    # OpenLIT writes -1 for a limit that the request did not have.
+    if found.get("max_tokens") == -1:
+        del found["max_tokens"]
     for name, value in attributes.starting_with("gen_ai.request."):
-        is_known = f"gen_ai.request.{name}" in _PARAMETERS or name in _NOT_PARAMETERS
+        is_known = f"gen_ai.request.{name}" in _PARAMETERS.field_of or name in _NOT_PARAMETERS
         if not is_known and value not in (None, "", [], {}):
             found.setdefault(name, value)
     return found
 
 
 def _counts(attributes: Attributes) -> Counts:
-    count = attributes.count
-    return Counts(
-        input_total=_first_known(
-            count("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"), _sum(attributes, "input_tokens")
-        ),
-        cache_read=_first_known(
-            count(
-                "gen_ai.usage.cache_read.input_tokens",
-                "gen_ai.usage.cache_read_input_tokens",
-                "gen_ai.usage.details.cache_read_tokens",
-                "gen_ai.usage.details.cache_read_input_tokens",
-                "gen_ai.usage.details.cached_tokens",
-            ),
-            _sum(attributes, "cache_read.input_tokens"),
-        ),
-        cache_write=count(
-            "gen_ai.usage.cache_write.input_tokens",
-            "gen_ai.usage.cache_creation.input_tokens",
-            "gen_ai.usage.cache_creation_input_tokens",
-            "gen_ai.usage.details.cache_write_tokens",
-            "gen_ai.usage.details.cache_creation_input_tokens",
-        ),
-        input_audio=_first_known(_uncached(attributes, "audio"), count("gen_ai.usage.details.input_audio_tokens")),
-        input_image=_uncached(attributes, "image"),
-        output_total=_first_known(
-            count("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"), _sum(attributes, "output_tokens")
-        ),
-        reasoning=count(
-            "gen_ai.usage.reasoning.output_tokens",
-            "gen_ai.usage.reasoning_tokens",
-            "gen_ai.usage.details.reasoning_tokens",
-            "llm.usage.reasoning_tokens",
-        ),
-        output_audio=count("gen_ai.usage.audio.output_tokens", "gen_ai.usage.details.output_audio_tokens"),
-        output_image=count("gen_ai.usage.image.output_tokens"),
-        total=count("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "gen_ai.client.token.usage"),
-    )
+    found = attributes.counts_of(_COUNTS)
+    by_modality = attributes.counts_of(_COUNTS_BY_MODALITY)
+    if by_modality:
+        # A whole that is reported wins over the sum of its modalities.
+        found = {**_sums(by_modality), **found, **_uncached(by_modality)}
+    return Counts(**found)
 
 
-def _first_known(first: int | None, second: int | None) -> int | None:
-    return second if first is None else first
+def _sums(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the totals over the modalities; none where text is not reported."""
+    names = {"input_total": "input_tokens", "cache_read": "cache_read.input_tokens", "output_total": "output_tokens"}
+    return {
+        field: sum(counts.get(f"{modality}.{name}", 0) for modality in _MODALITIES)
+        for field, name in names.items()
+        if f"text.{name}" in counts
+    }
 
 
-def _sum(attributes: Attributes, name: str) -> int | None:
-    """Return the sum of what is reported by modality, ``None`` if text is not."""
-    text, *others = (attributes.count(f"gen_ai.usage.{modality}.{name}") for modality in _MODALITIES)
-    return None if text is None else text + sum(filter(None, others))
-
-
-def _uncached(attributes: Attributes, modality: str) -> int | None:
-    whole = attributes.count(f"gen_ai.usage.{modality}.input_tokens")
-    cached = attributes.count(f"gen_ai.usage.{modality}.cache_read.input_tokens") or 0
-    return None if whole is None else max(0, whole - cached)
+def _uncached(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return audio and image input without what was read from a cache."""
+    return {
+        f"input_{modality}": max(
+            0, counts[f"{modality}.input_tokens"] - counts.get(f"{modality}.cache_read.input_tokens", 0)
+        )
+        for modality in ("audio", "image")
+        if f"{modality}.input_tokens" in counts
+    }
 
 
 def _cost(span: DecodedSpan, attributes: Attributes) -> Decimal | None:

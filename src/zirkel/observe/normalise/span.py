@@ -48,6 +48,7 @@ _MARKERS = (
     ("tool.name", "openinference"),
 )
 """Attributes that name the dialect, in order of precedence."""
+_ANY_MARKER = frozenset(key for key, _ in _MARKERS)
 _FAMILIES = (
     ("langfuse", "langfuse"),
     ("gen_ai", "genai"),
@@ -141,9 +142,10 @@ def normalise_span(decoded_span: DecodedSpan, *, project_id: str) -> Span:
 
 
 def _dialect(attributes: Attributes) -> str:
-    for key, dialect in _MARKERS:
-        if attributes.text(key):
-            return dialect
+    if attributes.has_any(_ANY_MARKER):
+        for key, dialect in _MARKERS:
+            if attributes.text(key):
+                return dialect
     return next((dialect for family, dialect in _FAMILIES if family in attributes.families), "")
 
 
