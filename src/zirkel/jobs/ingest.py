@@ -11,7 +11,7 @@ import msgspec
 from zirkel.core import Batch, Clock, Invalid, LogRecord, MetricPoint, ScoreRecord, Span, decode_batch
 
 MAX_RECORDS = 2000
-MAX_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 IDLE_WAIT_S = 0.1
 ERROR_WAIT_S = 2.0
 LONGEST_ERROR_WAIT_S = 30.0
