@@ -49,16 +49,8 @@ class TelemetryReader(Protocol):
     ) -> Sequence[ArmUsage]: ...
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: Measure,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> Sequence[float]: ...
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> Mapping[Measure, Sequence[float]]: ...
 
 
 class EnvironmentReader(Protocol):

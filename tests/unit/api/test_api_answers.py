@@ -82,17 +82,9 @@ class Telemetry:
         return []
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: Measure,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> Sequence[float]:
-        return []
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> Mapping[Measure, Sequence[float]]:
+        return {"input_length": [], "output_length": [], "latency_ms": []}
 
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in self.spans if span.trace_id == trace_id]

@@ -37,6 +37,7 @@ from zirkel.govern.gateway_config import GatewayConfiguration
 from zirkel.govern.limits_view import LimitsOverview
 from zirkel.observe import PriceShelf, PriceTables, Status, Traces
 from zirkel.observe.costs import Costs
+from zirkel.observe.ports import Measure
 from zirkel.observe.price_books import PriceBooks
 from zirkel.observe.search import Search
 from zirkel.observe.search_ports import SearchReader
@@ -108,18 +109,12 @@ class Telemetry:
         return self.usage
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: str,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> Sequence[float]:
-        now = self.values.get(measure, [])
-        return self.earlier.get(measure, now) if until_ns <= self.clock.now_ns() else now
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> Mapping[Measure, Sequence[float]]:
+        is_earlier = until_ns <= self.clock.now_ns()
+        names: tuple[Measure, ...] = ("input_length", "output_length", "latency_ms")
+        found = {**self.values, **(self.earlier if is_earlier else {})}
+        return {name: found.get(name, []) for name in names}
 
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in self.spans if (span.project_id, span.trace_id) == (project_id, trace_id)]

@@ -1,6 +1,6 @@
 """Drift per environment and measure, over telemetry in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -20,7 +20,6 @@ class Asked:
     project_id: str
     service: str
     environment: str
-    measure: str
     since_ns: int
     until_ns: int
     limit: int
@@ -39,19 +38,15 @@ class Telemetry:
         return []
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: Measure,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> Sequence[float]:
-        self.asked.append(Asked(project_id, service, environment, measure, since_ns, until_ns, limit))
-        kept = self.values.get((environment, measure), [])
-        return [value for time_ns, value in kept if since_ns <= time_ns < until_ns][:limit]
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> Mapping[Measure, Sequence[float]]:
+        self.asked.append(Asked(project_id, service, environment, since_ns, until_ns, limit))
+        return {
+            measure: [v for at_ns, v in self.values.get((environment, measure), []) if since_ns <= at_ns < until_ns][
+                :limit
+            ]
+            for measure in MEASURES
+        }
 
     def record(self, environment: str, measure: str, day: float, values: Sequence[float]) -> None:
         """Keep values as of ``day`` days ago."""
@@ -128,7 +123,7 @@ def test_the_reference_begins_with_the_stable_release_at_most_a_week_before_toda
     telemetry: Telemetry, stable_days_ago: float, reference_begins_days_ago: float
 ) -> None:
     check_drift(telemetry, [environment(stable_since_ns=NOW_NS - int(stable_days_ago * DAY_NS))], NOW_NS)
-    reference, current = [asked for asked in telemetry.asked if asked.measure == "latency_ms"]
+    reference, current = telemetry.asked
     assert (reference.since_ns, reference.until_ns) == (
         NOW_NS - int(reference_begins_days_ago * DAY_NS),
         NOW_NS - DAY_NS,

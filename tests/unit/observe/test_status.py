@@ -64,17 +64,9 @@ class Telemetry:
         return self.usage.get(environment, [])
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: Measure,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> Sequence[float]:
-        return []
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> Mapping[Measure, Sequence[float]]:
+        return {"input_length": [], "output_length": [], "latency_ms": []}
 
     def quality(self, project_id: str, service: str, release: str) -> Mapping[str, Json] | None:
         return self.findings.get(release)

@@ -262,29 +262,25 @@ LIMIT 1 BY item_id, trial
 """
 """One answer per trial of an item: of several, the newest that is not an error."""
 
-MEASURES = {
-    "input_length": "toFloat64(input_length)",
-    "output_length": "toFloat64(output_length)",
-    "latency_ms": "(end_ns - start_ns) / 1e6",
-}
-
 MEASURE_VALUES = """
-SELECT {measure} AS value
+SELECT
+    toFloat64(input_length) AS input_length,
+    if(status = 'error', NULL, toFloat64(output_length)) AS output_length,
+    (end_ns - start_ns) / 1e6 AS latency_ms
 FROM spans FINAL
-WHERE project_id = {{project_id:String}}
-    AND service = {{service:String}}
-    AND day >= toDate(fromUnixTimestamp64Nano({{since_ns:Int64}}, 'UTC'))
-    AND day <= toDate(fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC'))
-    AND start_ns >= {{since_ns:Int64}}
-    AND start_ns < {{until_ns:Int64}}
+WHERE project_id = {project_id:String}
+    AND service = {service:String}
+    AND day >= toDate(fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC'))
+    AND day <= toDate(fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC'))
+    AND start_ns >= {since_ns:Int64}
+    AND start_ns < {until_ns:Int64}
     AND is_call
     AND experiment_id = ''
-    AND ({{environment:String}} = '' OR environment = {{environment:String}})
-    AND ({{measure:String}} != 'output_length' OR status != 'error')
+    AND ({environment:String} = '' OR environment = {environment:String})
 ORDER BY start_ns DESC, trace_id, span_id
-LIMIT {{limit:UInt32}}
+LIMIT {limit:UInt32}
 """
-"""``measure`` is one of ``MEASURES``. A call in error has no output, which is not the same as one of length 0."""
+"""A call in error has no output, which is not the same as one of length 0."""
 
 SPENT_SINCE = """
 SELECT key_id, kept_user AS user_id, service, toString(sum(usd)) AS spent_usd

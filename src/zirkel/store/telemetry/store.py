@@ -30,8 +30,10 @@ class _Count(msgspec.Struct, frozen=True):
     value: int
 
 
-class _Number(msgspec.Struct, frozen=True):
-    value: float
+class _Measured(msgspec.Struct, frozen=True):
+    input_length: float
+    output_length: float | None
+    latency_ms: float
 
 
 class _TableDay(msgspec.Struct, frozen=True):
@@ -229,17 +231,9 @@ class TelemetryStore:
         return self._engine.rows(queries.EXPERIMENT_ANSWERS, parameters, ExperimentAnswer)
 
     def measure_values(
-        self,
-        project_id: str,
-        service: str,
-        measure: Measure,
-        since_ns: int,
-        until_ns: int,
-        limit: int,
-        *,
-        environment: str = "",
-    ) -> list[float]:
-        """Return ``measure`` of the newest ``limit`` calls that started in ``[since_ns, until_ns)``, oldest first.
+        self, project_id: str, service: str, since_ns: int, until_ns: int, limit: int, *, environment: str = ""
+    ) -> dict[Measure, list[float]]:
+        """Return the measures of the newest ``limit`` calls that started in ``[since_ns, until_ns)``, oldest first.
 
         Calls of experiments are left out, and calls in error for ``output_length``. An empty ``environment`` means all.
         """
@@ -247,13 +241,16 @@ class TelemetryStore:
             "project_id": project_id,
             "service": service,
             "environment": environment,
-            "measure": measure,
             "since_ns": _clip(since_ns),
             "until_ns": _clip(until_ns),
             "limit": limit,
         }
-        query = queries.MEASURE_VALUES.format(measure=queries.MEASURES[measure])
-        return [row.value for row in reversed(self._engine.rows(query, parameters, _Number))]
+        rows = self._engine.rows(queries.MEASURE_VALUES, parameters, _Measured)[::-1]
+        return {
+            "input_length": [row.input_length for row in rows],
+            "output_length": [row.output_length for row in rows if row.output_length is not None],
+            "latency_ms": [row.latency_ms for row in rows],
+        }
 
     def count_spans(self, project_id: str) -> int:
         """Return how many spans there are, each counted once."""
