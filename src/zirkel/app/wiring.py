@@ -29,7 +29,16 @@ from zirkel.app.secrets import internal_key, key_pepper
 from zirkel.app.telemetry_wiring import Observing, build_observing
 from zirkel.console import mount_console
 from zirkel.core import Clock, Json, SystemClock
-from zirkel.evaluate import Answer, Evaluation, GatewaySystem, Runner, RunnerSettings, summary_report
+from zirkel.evaluate import (
+    Answer,
+    Evaluation,
+    GatewaySystem,
+    NoTools,
+    Runner,
+    RunnerSettings,
+    check_evaluator,
+    summary_report,
+)
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, NewKey, Vault, open_master_key
 from zirkel.govern.erasure import Erasure
@@ -81,12 +90,12 @@ def build_core(config: Config) -> Core:
     probe = DiskProbe(config.data_dir)
     health = CoreHealth(_folders(config), observing.spool_out, observing.spool_in, ingest, probe, clock, steady_s)
 
-    registry = Registry(metadata, ReplacedBlobs(blobs, metadata), clock, observing.maskers)
+    registry = Registry(metadata, ReplacedBlobs(blobs, metadata), clock, observing.maskers, check_evaluator)
     publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock, shelf)
     system = GatewaySystem(f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault), clock)
     recorded = SpooledAnswers(ingest, telemetry)
     settings = RunnerSettings(concurrency=config.experiment_concurrency)
-    runner = Runner(metadata, registry, system, recorded, clock, sleep, settings)
+    runner = Runner(metadata, registry, system, recorded, clock, sleep, settings, NoTools())
     jobs = DurableJobs(JobSettings(config.jobs_url), lambda: runner, clock)
     limits = LmdbState(config.limits_path)
     counters = SharedCounters(limits, clock)

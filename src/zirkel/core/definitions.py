@@ -83,10 +83,10 @@ class EvaluatorSpec(_Strict, frozen=True, kw_only=True):
     """One evaluator of ``evaluators.toml``."""
 
     name: str
-    kind: Literal["exact", "json_field"]
-    field: str = ""
-    """Field of the JSON output that is judged; empty means the whole text."""
-    one_of: list[str] = []
+    kind: str
+    """What judges, e.g. ``exact``: one that is built in, or that an installed package brings."""
+    options: JsonObject = {}
+    """What the kind wants to know. In the file they stand beside ``name`` and ``kind``; the kind checks them."""
 
 
 class EvaluatorsSpec(_Strict, frozen=True, kw_only=True):
@@ -153,8 +153,14 @@ class DatasetItem(_Strict, frozen=True, kw_only=True):
     """The prompt's variables."""
     expected: str | None = None
     """What the right output (or its judged field) is; without it, ``exact`` cannot score the item."""
+    contexts: list[str] = []
+    """Reference texts that the right output rests on."""
     cluster: str = ""
     """Items that share a source; their errors are not independent."""
+    split: str = ""
+    """Which part of the data set it is in, e.g. ``test``; empty if there are none."""
+    tags: list[str] = []
+    """What segments are cut by."""
     metadata: JsonObject = {}
 
 

@@ -1,9 +1,12 @@
 """Results of evaluators: scored, unscored with a reason, or errored; never a number standing in for "none"."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from zirkel.core.canonical import Json
+
+_FREE = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,14 @@ class Scored:
 
     value: float
     """In the evaluator's unit; pass or fail is 1 or 0."""
+    label: str = ""
+    """The category, where the evaluator has some."""
+    reason: str = ""
+    """Why, in the judge's words."""
+    details: Mapping[str, Json] = field(default_factory=dict)
+    """What the value was made from, e.g. each item of a rubric, each juror's vote."""
+    cost_usd: Decimal | None = _FREE
+    """What judging cost; ``None`` if a price is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,7 @@ class Unscored:
     """There was nothing to judge by, e.g. the item has no expected output."""
 
     reason: str
+    cost_usd: Decimal | None = _FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +38,27 @@ class Errored:
     """The evaluator itself failed."""
 
     error: str
+    cost_usd: Decimal | None = _FREE
+    """What was spent on attempts that came to nothing."""
 
 
 Score = Scored | Unscored | Errored
 
 
 def score_to_json(score: Score) -> dict[str, Json]:
-    """Return the stored form of a score."""
+    """Return the stored form of a score; what is at its default is left out."""
     if isinstance(score, Scored):
-        return {"state": "scored", "value": score.value}
-    if isinstance(score, Unscored):
-        return {"state": "unscored", "reason": score.reason}
-    return {"state": "errored", "error": score.error}
+        stored: dict[str, Json] = {"state": "scored", "value": score.value}
+        stored.update({name: value for name in ("label", "reason") if (value := getattr(score, name))})
+        if score.details:
+            stored["details"] = dict(score.details)
+    elif isinstance(score, Unscored):
+        stored = {"state": "unscored", "reason": score.reason}
+    else:
+        stored = {"state": "errored", "error": score.error}
+    if score.cost_usd != _FREE:
+        stored["cost_usd"] = None if score.cost_usd is None else str(score.cost_usd)
+    return stored
 
 
 def score_from_json(fields: Mapping[str, Json]) -> Score:
@@ -46,11 +67,17 @@ def score_from_json(fields: Mapping[str, Json]) -> Score:
     Raises:
         ValueError: If it is not one.
     """
-    value = fields.get("value")
-    if fields.get("state") == "scored" and isinstance(value, int | float):
-        return Scored(float(value))
+    value, details = fields.get("value"), fields.get("details", {})
+    cost_usd = _cost(fields.get("cost_usd", "0"))
+    if fields.get("state") == "scored" and isinstance(value, int | float) and isinstance(details, dict):
+        label, reason = str(fields.get("label", "")), str(fields.get("reason", ""))
+        return Scored(float(value), label, reason, details, cost_usd)
     if fields.get("state") == "unscored":
-        return Unscored(str(fields.get("reason")))
+        return Unscored(str(fields.get("reason")), cost_usd)
     if fields.get("state") == "errored":
-        return Errored(str(fields.get("error")))
+        return Errored(str(fields.get("error")), cost_usd)
     raise ValueError(f"{dict(fields)!r} is not a stored score")
+
+
+def _cost(stored: Json) -> Decimal | None:
+    return None if stored is None else Decimal(str(stored))

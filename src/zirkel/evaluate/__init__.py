@@ -1,6 +1,7 @@
 """Experiments, comparisons and gates."""
 
 from zirkel.evaluate.compare import ExperimentSummary, MetricSummary, PairedMetric, compare_metric, summarise
+from zirkel.evaluate.evaluators import check_evaluator
 from zirkel.evaluate.gate import GateDecision, MetricVerdict, decide
 from zirkel.evaluate.ports import (
     Answer,
@@ -17,6 +18,7 @@ from zirkel.evaluate.report import comparison_report, summary_report
 from zirkel.evaluate.runner import Runner, RunnerSettings
 from zirkel.evaluate.service import Comparison, Evaluation, GateResult, Progress
 from zirkel.evaluate.systems import GatewaySystem
+from zirkel.evaluate.tools import NoTools
 
 __all__ = [
     "Answer",
@@ -31,6 +33,7 @@ __all__ = [
     "JobQueue",
     "MetricSummary",
     "MetricVerdict",
+    "NoTools",
     "PairedMetric",
     "Progress",
     "Publisher",
@@ -40,6 +43,7 @@ __all__ = [
     "Runner",
     "RunnerSettings",
     "SystemUnderTest",
+    "check_evaluator",
     "compare_metric",
     "comparison_report",
     "decide",

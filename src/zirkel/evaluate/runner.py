@@ -8,9 +8,9 @@ from functools import partial
 from zirkel.core import (
     Clock,
     DatasetItem,
-    Errored,
     EvaluatorsSpec,
     ExperimentRecord,
+    Json,
     NotFound,
     Score,
     TrialRecord,
@@ -18,8 +18,9 @@ from zirkel.core import (
     derived_trace_id,
     score_to_json,
 )
-from zirkel.evaluate.evaluators import score_output
+from zirkel.evaluate.evaluators import Tools, score_subject
 from zirkel.evaluate.ports import Answer, EvaluateMetadata, Question, RecordedAnswers, Releases, SystemUnderTest
+from zirkel.evaluate.subject import Subject
 
 SLICE = 64
 """Answers a slice asks for; between slices the job notes how far it is."""
@@ -49,6 +50,7 @@ class Runner:
         clock: Clock,
         wait: Callable[[float], None],
         settings: RunnerSettings,
+        tools: Tools,
     ) -> None:
         self._metadata = metadata
         self._releases = releases
@@ -57,6 +59,7 @@ class Runner:
         self._clock = clock
         self._wait = wait
         self._settings = settings
+        self._tools = tools
 
     def run_slice(self, project_id: str, experiment_id: str) -> bool:
         """Take an experiment one slice further; return False when nothing is left to ask.
@@ -70,7 +73,7 @@ class Runner:
             raise NotFound(f"experiment {experiment_id!r} does not exist")
         items = {item.id: item for item in self._releases.dataset(project_id, experiment.dataset_digest)}
         evaluators = self._releases.evaluators(project_id, experiment.evaluators_digest)
-        score = partial(_score, evaluators)
+        score = partial(_score, evaluators, self._tools)
         claimed = [trial for trial in trials if trial.state == TrialState.CLAIMED]
         if claimed:
             self._recover(claimed, items, score)
@@ -145,12 +148,13 @@ class Runner:
 
     def _write(self, claim: TrialRecord, answer: Answer, item: DatasetItem, score: "ScoreAll") -> None:
         output = _storable(answer.output)
+        subject = Subject(item, output, cost_usd=answer.cost_usd, duration_ms=answer.duration_ms)
         record = replace(
             claim,
             state=TrialState.ERRORED if answer.error else TrialState.ANSWERED,
             output=output,
             error=_storable(answer.error),
-            scores=None if answer.error else {name: score_to_json(s) for name, s in score(item, output).items()},
+            scores=None if answer.error else _stored(score(subject)),
             cost_usd=answer.cost_usd,
             duration_ms=answer.duration_ms,
         )
@@ -158,17 +162,15 @@ class Runner:
             tx.experiments.answer(record)
 
 
-ScoreAll = Callable[[DatasetItem, str], Mapping[str, Score]]
+ScoreAll = Callable[[Subject], Mapping[str, Score]]
 
 
-def _score(evaluators: EvaluatorsSpec, item: DatasetItem, output: str) -> Mapping[str, Score]:
-    scores: dict[str, Score] = {}
-    for spec in evaluators.evaluator:
-        try:
-            scores[spec.name] = score_output(spec, item, output)
-        except Exception as error:  # noqa: BLE001 (an evaluator is a plug-in: its failure is recorded, not raised)
-            scores[spec.name] = Errored(f"{type(error).__name__}: {error}")
-    return scores
+def _score(evaluators: EvaluatorsSpec, tools: Tools, subject: Subject) -> Mapping[str, Score]:
+    return {spec.name: score_subject(spec, subject, tools) for spec in evaluators.evaluator}
+
+
+def _stored(scores: Mapping[str, Score]) -> dict[str, dict[str, Json]]:
+    return {name: score_to_json(score) for name, score in scores.items()}
 
 
 def _storable(text: str) -> str:

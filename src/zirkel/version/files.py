@@ -12,10 +12,12 @@ from jinja2 import Environment, TemplateSyntaxError, meta
 from zirkel.core import (
     ChatPrompt,
     DatasetItem,
+    EvaluatorSpec,
     EvaluatorsSpec,
     ExampleTurn,
     GatePolicy,
     Invalid,
+    JsonObject,
     MessageSpec,
     MetricPolicy,
     NotFound,
@@ -29,6 +31,11 @@ from zirkel.version.guardrails import check_guardrails
 from zirkel.version.service_check import check_service
 
 T = TypeVar("T")
+
+
+class _EvaluatorsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    evaluator: list[JsonObject]
+
 
 LOCK_FILE = "zirkel.lock"
 DATASET_FILE = "datasets/golden.jsonl"
@@ -136,7 +143,7 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     service = parse_toml(files, "service.toml", ServiceSpec)
     prompt_path = _prompt_path(files.contents)
     paths = {prompt_path} | ({service.baseline.prompt} if service.baseline and service.baseline.prompt else set())
-    evaluators = parse_toml(files, "evaluators.toml", EvaluatorsSpec)
+    evaluators = parse_evaluators(files)
     gate = parse_toml(files, "gate.toml", GatePolicy)
     names = [evaluator.name for evaluator in evaluators.evaluator]
     _require_unique(names, "evaluators.toml", "evaluator name")
@@ -228,6 +235,30 @@ def _metric_problem(metric: MetricPolicy, evaluators: list[str]) -> str:
     if floor is not None and not 0 <= floor <= 1:
         return f"floor {floor} of {name!r} is not from 0 to 1"
     return ""
+
+
+def parse_evaluators(files: ServiceFiles, path: str = "evaluators.toml") -> EvaluatorsSpec:
+    """Return the evaluators; whatever stands beside ``name`` and ``kind`` are options, which the kind checks.
+
+    Raises:
+        Invalid: If the file is malformed, or an evaluator has no name or kind.
+    """
+    listed = parse_toml(files, path, _EvaluatorsFile).evaluator
+    for table in listed:
+        missing = [key for key in ("name", "kind") if not isinstance(table.get(key), str) or not table[key]]
+        if missing:
+            raise Invalid(f"{path}: an evaluator has no {missing[0]}: {dict(table)}", path=path)
+    own = ("name", "kind")
+    return EvaluatorsSpec(
+        evaluator=[
+            EvaluatorSpec(
+                name=str(table["name"]),
+                kind=str(table["kind"]),
+                options={key: value for key, value in table.items() if key not in own},
+            )
+            for table in listed
+        ]
+    )
 
 
 def parse_dataset(text: str, path: str) -> list[DatasetItem]:

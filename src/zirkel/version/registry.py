@@ -1,7 +1,7 @@
 """Pushing services and opening releases again."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -11,6 +11,7 @@ from zirkel.core import (
     Clock,
     Conflict,
     DatasetItem,
+    EvaluatorSpec,
     EvaluatorsSpec,
     GatePolicy,
     ModelSpec,
@@ -30,6 +31,7 @@ from zirkel.version.files import (
     EXAMPLES_FILE,
     ServiceFiles,
     parse_dataset,
+    parse_evaluators,
     parse_examples,
     parse_guardrails,
     parse_prompt,
@@ -68,12 +70,19 @@ class Registry:
     """Versions of services: push, list, open."""
 
     def __init__(
-        self, metadata: VersionMetadata, blobs: Blobs, clock: Clock, maskers: ItemMaskers | None = None
+        self,
+        metadata: VersionMetadata,
+        blobs: Blobs,
+        clock: Clock,
+        maskers: ItemMaskers | None = None,
+        check_evaluator: Callable[[EvaluatorSpec], None] = lambda _: None,
     ) -> None:
+        """Prepare the registry; ``check_evaluator`` raises ``Invalid`` for a kind that is unknown, or wrong options."""
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
         self._maskers = maskers
+        self._check_evaluator = check_evaluator
 
     def push(self, actor: Principal, contents: Mapping[str, bytes]) -> PushResult:
         """Register a service's files. The same files again change nothing.
@@ -87,6 +96,8 @@ class Registry:
         actor.require(Role.ADMIN)
         files = select_files(self._masked(actor.project_id, contents))
         definition = parse_service(files)
+        for spec in definition.evaluators.evaluator:
+            self._check_evaluator(spec)
         releases = build_releases(files, definition)
         for data in files.contents.values():
             self._blobs.put(data)
@@ -230,7 +241,7 @@ class Registry:
     def evaluators(self, project_id: str, digest: str) -> EvaluatorsSpec:
         """Return the evaluators of a version."""
         path, files = self._artefact_file(project_id, "evaluators", digest)
-        return parse_toml(files, path, EvaluatorsSpec)
+        return parse_evaluators(files, path)
 
     def _artefact_file(self, project_id: str, kind: str, digest: str) -> tuple[str, ServiceFiles]:
         with self._metadata.transaction() as tx:
@@ -258,7 +269,7 @@ class Registry:
             examples=tuple(parse_examples(files)),
             documents={p.removeprefix("context/"): files.text(p) for p in context if p != EXAMPLES_FILE},
             dataset=tuple(parse_dataset(files.text(DATASET_FILE), DATASET_FILE)),
-            evaluators=parse_toml(files, "evaluators.toml", EvaluatorsSpec),
+            evaluators=parse_evaluators(files),
             gate=parse_toml(files, "gate.toml", GatePolicy),
             prices=parse_toml(files, "prices.toml", PricesSpec) if "prices.toml" in paths else None,
             artefacts=dict(digests),

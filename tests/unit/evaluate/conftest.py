@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zirkel.core import ManualClock, Principal, Role
-from zirkel.evaluate import Answer, Evaluation, Question, Runner, RunnerSettings
+from zirkel.evaluate import Answer, Evaluation, NoTools, Question, Runner, RunnerSettings
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.version import Registry
@@ -114,7 +114,7 @@ def system() -> ScriptedSystem:
 
 @pytest.fixture
 def runner(metadata: Metadata, registry: Registry, system: ScriptedSystem, clock: ManualClock) -> Runner:
-    return Runner(metadata, registry, system, system, clock, clock.advance, RunnerSettings(concurrency=2))
+    return Runner(metadata, registry, system, system, clock, clock.advance, RunnerSettings(concurrency=2), NoTools())
 
 
 @pytest.fixture

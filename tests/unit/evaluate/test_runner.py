@@ -20,7 +20,8 @@ from zirkel.core import (
     TrialState,
     derived_trace_id,
 )
-from zirkel.evaluate import Answer, Question, Runner, RunnerSettings
+from zirkel.evaluate import Answer, NoTools, Question, Runner, RunnerSettings
+from zirkel.evaluate.evaluators import known_kinds
 from zirkel.store.metadata import Metadata, Transaction
 from zirkel.version import Registry
 
@@ -167,7 +168,9 @@ def test_wherever_it_is_killed_it_goes_on_and_asks_nothing_twice_that_was_answer
     for moment in range(1000):
         steps = CountedSteps(crash, moment)
         system.before_ask = system.after_ask = steps.step
-        cut_off = Runner(CutOffMetadata(metadata, steps), registry, system, system, clock, clock.advance, settings)
+        cut_off = Runner(
+            CutOffMetadata(metadata, steps), registry, system, system, clock, clock.advance, settings, NoTools()
+        )
         try:
             run(cut_off)
         except crash:
@@ -176,7 +179,7 @@ def test_wherever_it_is_killed_it_goes_on_and_asks_nothing_twice_that_was_answer
             assert not steps.happened
             break
         system.before_ask = system.after_ask = lambda _question: None
-        run(Runner(metadata, registry, system, system, clock, clock.advance, settings))
+        run(Runner(metadata, registry, system, system, clock, clock.advance, settings, NoTools()))
         assert [record.state for record in results(metadata)] == [TrialState.ANSWERED] * 10, moment
         assert set(system.asked.values()) == {1}, f"killed at moment {moment}, it asked again"
         assert is_finished(metadata)
@@ -227,7 +230,7 @@ def test_an_answer_that_is_still_on_its_way_is_waited_for(
         if sum(waited) >= 2:
             system.telemetry[claim.trace_id] = Answer("r1")
 
-    runner = Runner(metadata, registry, system, system, clock, wait, RunnerSettings(grace_s=10))
+    runner = Runner(metadata, registry, system, system, clock, wait, RunnerSettings(grace_s=10), NoTools())
     run(runner)
     assert sum(waited) == 2
     assert system.asked["r", "i001", 0] == 0
@@ -302,9 +305,9 @@ def test_an_experiment_whose_errors_were_dropped_while_it_ended_is_not_finished(
 
     system.script = lambda q: Answer("", error="HTTP 500")
     settings = RunnerSettings()
-    assert Runner(metadata, registry, system, system, clock, clock.advance, settings).run_slice("p", "e")
+    assert Runner(metadata, registry, system, system, clock, clock.advance, settings, NoTools()).run_slice("p", "e")
     dropping = Dropping(metadata, registry._blobs, clock)
-    assert Runner(metadata, dropping, system, system, clock, clock.advance, settings).run_slice("p", "e")
+    assert Runner(metadata, dropping, system, system, clock, clock.advance, settings, NoTools()).run_slice("p", "e")
     assert not is_finished(metadata)
 
 
@@ -326,14 +329,19 @@ def test_an_evaluator_that_breaks_is_written_down_and_the_answer_stays(
         """Knows an evaluator of a kind that this program does not."""
 
         def evaluators(self, project_id: str, digest: str) -> EvaluatorsSpec:
-            unknown = EvaluatorSpec(name="judge", kind="magic")  # type: ignore[arg-type]
+            unknown = EvaluatorSpec(name="judge", kind="magic")
             return EvaluatorsSpec(evaluator=[*super().evaluators(project_id, digest).evaluator, unknown])
 
     newer = Newer(metadata, registry._blobs, clock)
-    run(Runner(metadata, newer, system, system, clock, clock.advance, RunnerSettings()))
+    run(Runner(metadata, newer, system, system, clock, clock.advance, RunnerSettings(), NoTools()))
+    said = "Invalid: evaluator 'judge': kind 'magic' is unknown; known are "
+    said += ", ".join(sorted(known_kinds()))
     for record in results(metadata):
         assert record.scores == {
-            "judge": {"state": "errored", "error": "KeyError: 'magic'"},
+            "judge": {
+                "state": "errored",
+                "error": "Invalid: evaluator 'judge': kind 'magic' is unknown; known are exact, json_field",
+            },
             "match": {"state": "scored", "value": 1.0},
         }
     assert {record.state for record in results(metadata)} == {TrialState.ANSWERED}

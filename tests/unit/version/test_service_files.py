@@ -90,7 +90,6 @@ WRONG: list[tuple[str, bytes, str]] = [
     ("datasets/golden.jsonl", b'{"id": "1", "input": {}}\n{"id": "2"}', "datasets/golden.jsonl, line 2: .*`input`"),
     ("datasets/golden.jsonl", b'{"id": "1", "input": {}}\n' * 2, "datasets/golden.jsonl: item id '1' occurs twice"),
     ("datasets/golden.jsonl", b'{"id": "1", "input": {}, "expcted": "x"}\n', "line 1: .*`expcted`"),
-    ("evaluators.toml", b'[[evaluator]]\nname = "a"\nkind = "magic"\n', "evaluators.toml: .*'magic'"),
     ("evaluators.toml", b'[[evaluator]]\nname = "match"\nkind = "exact"\n' * 2, "evaluator name 'match' occurs twice"),
     ("gate.toml", b"metric = []\n", r"gate.toml: a gate without a \[\[metric\]\]"),
     ("gate.toml", f"alpha = 0.5\n{GATE}margin = 0.1\n".encode(), "gate.toml: alpha 0.5"),

@@ -1,15 +1,30 @@
 """Exact match with the expected output, by the whole text or by one field of a JSON output."""
 
-from zirkel.core import DatasetItem, EvaluatorSpec, Score, Scored, Unscored
+import msgspec
+
+from zirkel.core import Score, Scored, Unscored
 from zirkel.evaluate.evaluators.fields import read_field
+from zirkel.evaluate.evaluators.kind import EvaluatorKind, Tools
+from zirkel.evaluate.subject import Subject
 
 
-def score(spec: EvaluatorSpec, item: DatasetItem, output: str) -> Score:
+class ExactOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of ``exact``."""
+
+    field: str = ""
+    """Field of the JSON output that is compared; empty means the whole text."""
+
+
+def score(options: ExactOptions, subject: Subject, _: Tools) -> Score:
     """Return 1 if the output (or its field) equals the expected text, else 0; white space around it is ignored.
 
     An output without the field is a wrong output, 0. An item without an expected output is unscored.
     """
-    if item.expected is None:
+    expected = subject.item.expected
+    if expected is None:
         return Unscored("the item has no expected output")
-    found = read_field(output, spec.field)
-    return Scored(float(found is not None and found.strip() == item.expected.strip()))
+    found = read_field(subject.output, options.field)
+    return Scored(float(found is not None and found.strip() == expected.strip()))
+
+
+KIND = EvaluatorKind("exact", "equals the expected output", ExactOptions, score)

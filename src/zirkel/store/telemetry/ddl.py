@@ -10,8 +10,8 @@ What the engine is told, and why:
   row is there once, so that ``FINAL`` costs nothing there.
 - An inserted and a merged part are on disk before the parts they replace go, and those go within seconds, because what
   was erased must be gone.
-- Granules and compressed blocks are small, and a day is in order of traces: one is found by the primary key, without the
-  thousands of rows beside it. A page of fifty traces reads fifty granules of forty columns, each of them a block:
+- Granules and compressed blocks are small, and a day is in order of traces: one is found by the primary key, without
+  the thousands of rows beside it. A page of fifty traces reads fifty granules of forty columns, each of them a block:
   blocks of 64 KiB, as is usual, double its time, and save 2 % of the disk.
 """
 
