@@ -17,7 +17,7 @@ from bench.telemetry.measure import Asked, Ingested, Kept, PeakMemory, ask, inge
 from bench.telemetry.report import Found, figures, markdown, to_json
 from bench.telemetry.service import ship_service
 from bench.telemetry.spans import MODELS, RARE_WORD, SERVICES, Sent, exported
-from bench.telemetry.systems import STARTS, System, find_peers, other_cores
+from bench.telemetry.systems import STARTS, System, find_peers, other_cores, start_zirkel
 from zirkel.core import SystemClock
 
 NAMES = ("zirkel", "phoenix", "mlflow")
@@ -91,9 +91,15 @@ def _measure(name: str, folder: Path, options: Options, run: _Run) -> None:
             same = exported(options.peer_spans, BATCH, INGEST_SPAN_BYTES, SystemClock().now_ns(), seed=5)
             _ingest_and_ask(system, list(same), run)
             run.ingested.append(ingest(system, batches))
-            _ask_much(system, options, run)
         else:
             _ingest_and_ask(system, batches, run)
+
+    if is_ours and options.spans:
+        system = start_zirkel(folder / "stored", on_one_core=False)
+        try:
+            _ask_much(system, options, run)
+        finally:
+            system.stop()
 
 
 def _ingest_and_ask(system: System, batches: Sequence[Sent], run: _Run) -> None:
@@ -114,8 +120,7 @@ def _ingest_and_ask(system: System, batches: Sequence[Sent], run: _Run) -> None:
 
 
 def _ask_much(system: System, options: Options, run: _Run) -> None:
-    if not options.spans:
-        return
+    """Ask a system that has nothing but these spans, and all cores; what one core does was shown by taking spans in."""
     ship_service(system)
     say(f"zirkel: {options.spans:,} spans of {STORED_SPAN_BYTES} bytes over {DAYS} days")
     peak = PeakMemory(system.storing_pid())

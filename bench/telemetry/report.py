@@ -110,7 +110,7 @@ def to_json(found: Found) -> bytes:
 def _heading(found: Found) -> Iterator[str]:
     machine = found.machine
     yield f"{machine.cores} cores ({machine.processor}), Linux {machine.kernel}, Python {machine.python};"
-    yield "each system is kept on one core, and what sends and asks on the others."
+    yield "each system takes spans in on one core, the generator is on the others; what is asked at size has all cores."
     yield "Versions: " + ", ".join(f"{name} {version}" for name, version in found.versions.items()) + "."
     for name, why in found.missing.items():
         yield f"Not measured: {name}: {why.splitlines()[0]}"

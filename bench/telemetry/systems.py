@@ -1,9 +1,9 @@
-"""What is measured: Zirkel, Phoenix and MLflow, each as its users start it, on one core."""
+"""What is measured: Zirkel, Phoenix and MLflow, each as its users start it; what takes spans in is kept on one core."""
 
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from zirkel.app.demo.processes import KEY, free_ports
 
 _START_S = 180.0
 _CORE = 0
-_PINNED = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execvp(sys.argv[2], sys.argv[2:])"
+_PINNED = (
+    "import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); os.execvp(sys.argv[2], sys.argv[2:])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class System:
         return core[0] if core else members[-1]
 
 
-def start_zirkel(folder: Path) -> System:
+def start_zirkel(folder: Path, *, on_one_core: bool = True) -> System:
     """Start ``zirkel up`` with one gateway worker.
 
     Raises:
@@ -61,7 +63,7 @@ def start_zirkel(folder: Path) -> System:
     log = folder / "zirkel.log"
     command = [sys.executable, "-m", "zirkel.app", "up", "--data-dir", str(folder / "data"), "--gateway-workers", "1"]
     command += ["--otlp-port", "0", "--otlp-grpc-port", "0", "--core-port", str(core), "--gateway-port", str(gateway)]
-    process = start(_on_one_core(command), log)
+    process = start(_on_cores(command, {_CORE} if on_one_core else {_CORE, *other_cores()}), log)
     try:
         wait_for(lambda: "ready; stop with" in log.read_text(), process, log, _START_S)
         found = KEY.search(log.read_text())
@@ -105,7 +107,7 @@ def start_phoenix(folder: Path, python: Path) -> System:
         "PHOENIX_HOST": "127.0.0.1",
         "PHOENIX_TELEMETRY_ENABLED": "false",
     }
-    process = start(_on_one_core([str(python.with_name("phoenix")), "serve"]), log, changes, folder)
+    process = start(_on_cores([str(python.with_name("phoenix")), "serve"], {_CORE}), log, changes, folder)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/healthz"), process, log, _START_S)
@@ -141,7 +143,7 @@ def start_mlflow(folder: Path, python: Path) -> System:
     log = folder / "mlflow.log"
     command = [str(python.with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    process = start(_on_one_core(command), log, {"MLFLOW_DISABLE_TELEMETRY": "true"}, folder)
+    process = start(_on_cores(command, {_CORE}), log, {"MLFLOW_DISABLE_TELEMETRY": "true"}, folder)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(f"{url}/health"), process, log, _START_S)
@@ -203,8 +205,8 @@ def _install(folder: Path) -> None:
             raise Unavailable(f"{' '.join(command)} failed:\n{end_of(log)}")
 
 
-def _on_one_core(command: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", _PINNED, str(_CORE), *command]
+def _on_cores(command: Sequence[str], cores: Collection[int]) -> list[str]:
+    return [sys.executable, "-c", _PINNED, ",".join(map(str, sorted(cores))), *command]
 
 
 def _version(python: Path, name: str) -> str:
