@@ -30,6 +30,24 @@ NEAR = "project_id = {project_id:String} AND " + _DAYS.replace("PREFIX", "near_"
 TRACES = "project_id = {project_id:String} AND trace_id IN {trace_ids:Array(String)}"
 """All spans of some traces."""
 
+
+_NEWEST = """(
+    SELECT *, version, day, is_call, is_model
+    FROM spans
+    PREWHERE CONDITION
+    ORDER BY version DESC
+    LIMIT 1 BY trace_id, span_id, day
+)"""
+
+
+def newest_spans(condition: str) -> str:
+    """Return a table of the spans for which a condition on columns of the order key holds, in their newest version.
+
+    For few spans out of many parts: it says the same as ``FINAL``, which merges the parts, in half the time.
+    """
+    return filled(_NEWEST, {"CONDITION": condition})
+
+
 _SPANS_BY_DAY = filled(
     """
 SELECT

@@ -17,6 +17,7 @@ from zirkel.store.telemetry.search_scope import (
     Days,
     days_of,
     filter_of,
+    newest_spans,
     scope_parameters,
     within,
 )
@@ -50,8 +51,7 @@ _PLACES = """
 SELECT
     trace_id AS key,
     toInt64(coalesce(minOrNullIf(start_ns, received_ns <= {seen_ns:Int64}), min(start_ns))) AS value
-FROM spans FINAL
-PREWHERE TRACES
+FROM NEWEST
 WHERE start_ns >= {since_ns:Int64} AND start_ns < {until_ns:Int64} AND FILTER
 GROUP BY trace_id
 """
@@ -109,8 +109,7 @@ FROM
             input, output, tags, toString(MODEL) AS model, usage, cost_usd, start_ns, end_ns,
             (parent_span_id != '', start_ns, span_id) AS place,
             LEAF AS is_leaf
-        FROM spans FINAL
-        PREWHERE TRACES AND DAYS
+        FROM NEWEST
     )
     GROUP BY trace_id
 )
@@ -123,8 +122,7 @@ FROM
         "MODEL": MODEL,
         "SUMS": SUMS,
         "LEAF": leaf(f"{TRACES} AND {DAYS}"),
-        "TRACES": TRACES,
-        "DAYS": DAYS,
+        "NEWEST": newest_spans(f"{TRACES} AND {DAYS}"),
     },
 )
 
@@ -270,4 +268,4 @@ def _before(place: tuple[int, str], limit: int) -> dict[str, Parameter]:
 
 
 def _filled(query: str, condition: str) -> str:
-    return filled(query, {"WINDOW": WINDOW, "TRACES": TRACES, "FILTER": condition})
+    return filled(query, {"WINDOW": WINDOW, "NEWEST": newest_spans(TRACES), "FILTER": condition})
