@@ -26,7 +26,11 @@ from zirkel.core import (
     new_span_id,
     new_trace_id,
 )
+from zirkel.core.filter_parser import parse_filter
+from zirkel.core.search import Order, SearchScope, TraceRow
 from zirkel.store.telemetry import Measure, TelemetryStore, ddl
+from zirkel.store.telemetry.search import TelemetrySearch
+from zirkel.store.telemetry.search_scope import LAST_NS
 
 DAY_NS = 86_400 * 1_000_000_000
 START_NS = 1_790_000_000_000_000_000
@@ -205,7 +209,7 @@ def test_of_a_span_sent_twice_the_one_received_later_stands(store: TelemetryStor
     for _ in range(2):
         assert [span.name for span in store.trace(project, call.trace_id)] == ["new"]
         assert store.count_spans(project) == 1
-        assert [trace.name for trace in store.list_traces(project)] == ["new"]
+        assert [trace.name for trace in newest(store, project)] == ["new"]
         store.optimize()
 
 
@@ -221,7 +225,7 @@ def test_a_provisional_span_never_replaces_the_true_one(
         if is_merged_between:
             store.optimize()
     assert store.trace(project, call.trace_id) == [call]
-    assert [trace.name for trace in store.list_traces(project)] == ["call"]
+    assert [trace.name for trace in newest(store, project)] == ["call"]
     assert store.count_spans(project) == 1
 
 
@@ -298,12 +302,20 @@ def test_nothing_is_seen_of_another_project(store: TelemetryStore, project: str)
     insert(store, [call, attempt_span(call), call_span(project)])
     for other in ["", "other", project[:-1], f"{project}' OR 1=1 --", "%", "{project_id:String}"]:
         assert store.trace(other, call.trace_id) == []
-        assert store.list_traces(other) == []
+        assert newest(store, other) == []
         assert store.service_usage(other, "triage", "production", 0, 2 * START_NS) == []
         assert store.experiment_answers(other, "e") == []
         assert not any(store.measure_values(other, "triage", 0, 2 * START_NS, 10).values())
         assert store.count_spans(other) == 0
         assert store.count_traces(other) == 0
+
+
+def newest(
+    store: TelemetryStore, project_id: str, service: str = "", since_ns: int = 0, limit: int = 50
+) -> Sequence[TraceRow]:
+    where = parse_filter(f'service = "{service}"' if service else "")
+    scope = SearchScope(project_id=project_id, filter=where, since_ns=since_ns, until_ns=LAST_NS, now_ns=START_NS)
+    return TelemetrySearch(store.engine).traces(scope, Order.START, limit).items
 
 
 def test_traces_are_listed_newest_first_by_service_since_and_limit(store: TelemetryStore, project: str) -> None:
@@ -313,13 +325,13 @@ def test_traces_are_listed_newest_first_by_service_since_and_limit(store: Teleme
     ]
     insert(store, calls)
     newest_first = [call.trace_id for call in reversed(calls)]
-    assert [trace.trace_id for trace in store.list_traces(project)] == newest_first
-    assert [trace.trace_id for trace in store.list_traces(project, limit=2)] == newest_first[:2]
-    assert [trace.trace_id for trace in store.list_traces(project, service="s1")] == newest_first[::2]
-    since = store.list_traces(project, since_ns=START_NS + 4 * DAY_NS)
+    assert [trace.trace_id for trace in newest(store, project)] == newest_first
+    assert [trace.trace_id for trace in newest(store, project, limit=2)] == newest_first[:2]
+    assert [trace.trace_id for trace in newest(store, project, service="s1")] == newest_first[::2]
+    since = newest(store, project, since_ns=START_NS + 4 * DAY_NS)
     assert [trace.trace_id for trace in since] == newest_first[:2]
     assert store.count_traces(project, START_NS + 4 * DAY_NS) == 2
-    assert store.list_traces(project, service="nobody's") == []
+    assert newest(store, project, service="nobody's") == []
 
 
 @st.composite
@@ -340,7 +352,7 @@ def scattered_traces(draw: st.DrawFn) -> list[Span]:
     scattered_traces(),
     st.sampled_from(["", "triage"]),
     st.sampled_from([0, START_NS // DAY_NS * DAY_NS + 2 * DAY_NS + 1]),
-    st.integers(0, 6),
+    st.integers(1, 6),
 )
 def test_the_newest_traces_are_those_a_look_at_all_of_them_finds(
     store: TelemetryStore, drawn: list[Span], service: str, since_ns: int, limit: int
@@ -352,9 +364,9 @@ def test_the_newest_traces_are_those_a_look_at_all_of_them_finds(
     for span in spans:
         if service in ("", span.service) and span.start_ns >= since_ns:
             starts[span.trace_id] = min(span.start_ns, starts.get(span.trace_id, span.start_ns))
-    newest = sorted(starts, key=lambda trace_id: (-starts[trace_id], trace_id))[:limit]
-    found = store.list_traces(project_id, service=service, since_ns=since_ns, limit=limit)
-    assert {trace.trace_id for trace in found} == set(newest)
+    expected = sorted(starts, key=lambda trace_id: (-starts[trace_id], trace_id))[:limit]
+    found = newest(store, project_id, service, since_ns, limit)
+    assert {trace.trace_id for trace in found} == set(expected)
     assert [trace.start_ns for trace in found] == sorted((trace.start_ns for trace in found), reverse=True)
 
 
@@ -366,8 +378,8 @@ def test_more_traces_than_a_page_that_only_went_on_today_hide_none_that_began_to
     went_on = [attempt_span(call, start_ns=today_ns + 1000 + number) for number, call in enumerate(old)]
     new = call_span(project, start_ns=today_ns + 1)
     insert(store, [*old, *went_on, new])
-    assert [trace.trace_id for trace in store.list_traces(project, limit=1)] == [new.trace_id]
-    assert len(store.list_traces(project, limit=100)) == 61
+    assert [trace.trace_id for trace in newest(store, project, limit=1)] == [new.trace_id]
+    assert len(newest(store, project, limit=100)) == 61
 
 
 def test_a_sealed_day_says_what_it_said_before_and_takes_what_comes_later(store: TelemetryStore, project: str) -> None:
@@ -419,24 +431,24 @@ def test_a_trace_summary_counts_only_leaf_model_spans(store: TelemetryStore, pro
     spans = [answered, tool, failed, call, chat, app]
     insert(store, spans)
     insert(store, spans)
-    (trace,) = store.list_traces(project)
+    (trace,) = newest(store, project)
     assert (trace.trace_id, trace.name, trace.status) == (app.trace_id, "app", "ok")
     assert (trace.service, trace.release, trace.arm) == ("triage", "r1", "stable")
-    assert (trace.start_ns, trace.duration_ns, trace.spans) == (START_NS, 9, 6)
-    assert (trace.cost_usd, trace.unknown_costs) == (Decimal("0.25"), 1)
+    assert (trace.start_ns, trace.duration_ns, trace.totals.spans) == (START_NS, 9, 6)
+    assert (trace.totals.cost_usd, trace.totals.unknown_costs) == (Decimal("0.25"), 1)
 
 
 def test_a_trace_without_a_known_cost_has_none(store: TelemetryStore, project: str) -> None:
     call = call_span(project)
     insert(store, [call, attempt_span(call, cost_usd=None)])
-    (trace,) = store.list_traces(project)
-    assert (trace.cost_usd, trace.unknown_costs) == (None, 1)
+    (trace,) = newest(store, project)
+    assert (trace.totals.cost_usd, trace.totals.unknown_costs) == (None, 1)
 
 
 def test_a_trace_whose_root_is_elsewhere_is_named_by_its_earliest_span(store: TelemetryStore, project: str) -> None:
     call = call_span(project, parent_span_id=new_span_id(), name="the call", status="error")
     insert(store, [attempt_span(call, start_ns=call.start_ns + 1), call])
-    (trace,) = store.list_traces(project)
+    (trace,) = newest(store, project)
     assert (trace.name, trace.status) == ("the call", "error")
 
 
@@ -669,6 +681,18 @@ def test_an_experiment_has_one_answer_per_trial_with_the_cost_of_all_its_attempt
     assert store.experiment_answers(project, "") == []
 
 
+def test_what_a_judge_said_of_an_answer_is_not_the_answer(store: TelemetryStore, project: str) -> None:
+    call = call_span(project, experiment_id="e", item_id="a", trial=0)
+    later = call.end_ns + 10**9
+    judge = call_span(
+        project, kind=SpanKind.EVALUATOR, experiment_id="e", item_id="a", trial=0, start_ns=later, end_ns=later + 1
+    )
+    insert(store, [call, attempt_span(call, cost_usd=Decimal("0.5"))])
+    insert(store, [judge, attempt_span(judge, cost_usd=Decimal(7))])
+    (answer,) = store.experiment_answers(project, "e")
+    assert (answer.trace_id, answer.cost_usd) == (call.trace_id, Decimal("0.5"))
+
+
 def test_an_experiments_answer_sums_every_bucket_of_its_attempts(store: TelemetryStore, project: str) -> None:
     call = call_span(project, experiment_id="e", item_id="a", trial=0)
     first, second = usage_of(range(1, 11)), replace(usage_of(range(10, 101, 10)), is_estimated=True)
@@ -686,7 +710,7 @@ def test_many_threads_share_one_store(store: TelemetryStore, project: str) -> No
                 call = call_span(project)
                 insert(store, [call])
                 assert store.trace(project, call.trace_id) == [call]
-                assert store.list_traces(project)
+                assert newest(store, project)
         except BaseException as failure:  # noqa: BLE001 (handed to the test's own thread)
             failures.append(failure)
 

@@ -15,6 +15,7 @@ from zirkel.console.sign_in import sign_in_router
 from zirkel.console.tree import grow_tree
 from zirkel.console.viewer import Viewer, require_viewer
 from zirkel.core import Principal
+from zirkel.observe.search import Sought
 
 TRACES_ON_SERVICE = 20
 
@@ -32,12 +33,14 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
 
     @router.get("/services/{name}")
     def service(name: str, viewer: Viewer = viewed) -> Response:
+        card = _card(services, viewer.principal, name)
+        traces = services.search.traces(viewer.principal, Sought(f'service = "{name}"'), limit=TRACES_ON_SERVICE)
         context = {
             "viewer": viewer,
-            "card": _card(services, viewer.principal, name),
+            "card": card,
             "pushed": services.registry.service(viewer.principal.project_id, name),
             "releases": services.registry.releases(viewer.principal, name),
-            "traces": services.traces.recent(viewer.principal, name, TRACES_ON_SERVICE),
+            "traces": traces.items,
         }
         return pages.render("service.html", context)
 

@@ -8,7 +8,7 @@ from zirkel.observe.price_book import PriceBook, PriceShelf, open_book
 from zirkel.observe.price_tables import LoadedPrices, PriceTables, QuotedPrice
 from zirkel.observe.prices import ModelPrices, Tier
 from zirkel.observe.status import Arm, ArmCost, EnvironmentStatus, ServiceStatus, Status
-from zirkel.observe.traces import TraceReader, Traces, TraceSummary
+from zirkel.observe.traces import TraceReader, Traces
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -33,7 +33,6 @@ __all__ = [
     "TelemetryReader",
     "Tier",
     "TraceReader",
-    "TraceSummary",
     "Traces",
     "leaf_model_spans",
     "normalise_span",

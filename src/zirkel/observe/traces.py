@@ -1,34 +1,10 @@
 """Reading traces back."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Protocol
 
 from zirkel.core import LogRecord, NotFound, Principal, Role, ScoreRecord, Span
 from zirkel.observe.joining import join_logs
-
-
-class TraceSummary(Protocol):
-    """One line of a list of traces."""
-
-    @property
-    def trace_id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def service(self) -> str: ...
-    @property
-    def release(self) -> str: ...
-    @property
-    def arm(self) -> str: ...
-    @property
-    def start_ns(self) -> int: ...
-    @property
-    def duration_ns(self) -> int: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def cost_usd(self) -> Decimal | None: ...
 
 
 class TraceReader(Protocol):
@@ -37,9 +13,6 @@ class TraceReader(Protocol):
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]: ...
     def logs_of_trace(self, project_id: str, trace_id: str) -> Sequence[LogRecord]: ...
     def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]: ...
-    def list_traces(
-        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
-    ) -> Sequence[TraceSummary]: ...
     def count_traces(self, project_id: str, since_ns: int = 0) -> int: ...
 
 
@@ -71,11 +44,6 @@ class Traces:
         """Return the current scores of a trace and of its spans."""
         actor.require(Role.READ)
         return list(self._telemetry.scores_of(actor.project_id, trace_ids=[trace_id.lower()]))
-
-    def recent(self, actor: Principal, service: str = "", limit: int = 50) -> list[TraceSummary]:
-        """Return the newest traces, of one service if it is given."""
-        actor.require(Role.READ)
-        return list(self._telemetry.list_traces(actor.project_id, service=service, limit=min(limit, 1000)))
 
     def count(self, actor: Principal) -> int:
         """Return how many traces are stored."""

@@ -46,7 +46,6 @@ from zirkel.observe.ports import ArmUsage, Measure
 from zirkel.observe.scores import Scores
 from zirkel.observe.search import Search
 from zirkel.observe.search_ports import SearchReader
-from zirkel.observe.traces import TraceSummary
 from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
@@ -93,11 +92,6 @@ class Telemetry:
         return []
 
     def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]:
-        return []
-
-    def list_traces(
-        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
-    ) -> Sequence[TraceSummary]:
         return []
 
     def count_traces(self, project_id: str, since_ns: int = 0) -> int:

@@ -125,12 +125,6 @@ class Telemetry:
     def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]:
         return [score for score in self.scores if score.project_id == project_id and score.trace_id in trace_ids]
 
-    def list_traces(
-        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
-    ) -> Sequence[TraceRow]:
-        roots = [span for span in self.spans if not span.parent_span_id and service in ("", span.service)]
-        return [trace_row(span) for span in roots[:limit]]
-
     def count_traces(self, project_id: str, since_ns: int = 0) -> int:
         return len({span.trace_id for span in self.spans})
 

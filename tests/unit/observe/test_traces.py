@@ -7,17 +7,13 @@ import pytest
 
 from zirkel.core import Forbidden, LogRecord, NotFound, Principal, Role, ScoreKind, ScoreOrigin, ScoreRecord, Span
 from zirkel.observe import Traces
-from zirkel.observe.traces import TraceSummary
 
 READER = Principal("p", "k1", "ann", frozenset({Role.READ}))
 TRACE = "ab" * 16
 
 
 class Telemetry:
-    """Spans of one trace, in any order; notes the limits asked for."""
-
-    def __init__(self) -> None:
-        self.limits: list[int] = []
+    """Spans of one trace, in any order."""
 
     def trace(self, project_id: str, trace_id: str) -> Sequence[Span]:
         return [span for span in SPANS if (span.project_id, span.trace_id) == (project_id, trace_id)]
@@ -27,12 +23,6 @@ class Telemetry:
 
     def scores_of(self, project_id: str, *, trace_ids: Sequence[str]) -> Sequence[ScoreRecord]:
         return [score for score in SCORES if score.project_id == project_id and score.trace_id in trace_ids]
-
-    def list_traces(
-        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
-    ) -> Sequence[TraceSummary]:
-        self.limits.append(limit)
-        return []
 
     def count_traces(self, project_id: str, since_ns: int = 0) -> int:
         return {"p": 1}.get(project_id, 0)
@@ -98,13 +88,6 @@ def test_a_trace_that_is_not_the_projects_is_not_found(actor: Principal, trace_i
         Traces(Telemetry()).trace(actor, trace_id)
 
 
-@pytest.mark.parametrize(("asked", "read"), [(5, 5), (10**9, 1000)])
-def test_a_list_is_bounded(asked: int, read: int) -> None:
-    telemetry = Telemetry()
-    assert Traces(telemetry).recent(READER, limit=asked) == []
-    assert telemetry.limits == [read]
-
-
 def test_only_the_projects_traces_are_counted() -> None:
     traces = Traces(Telemetry())
     assert (traces.count(READER), traces.count(replace(READER, project_id="q"))) == (1, 0)
@@ -117,7 +100,6 @@ def test_a_key_that_may_not_read_reads_nothing() -> None:
         lambda: traces.trace(sender, TRACE),
         lambda: traces.logs(sender, TRACE),
         lambda: traces.scores(sender, TRACE),
-        lambda: traces.recent(sender),
         lambda: traces.count(sender),
     ):
         with pytest.raises(Forbidden):

@@ -7,27 +7,6 @@ import msgspec
 from zirkel.core import Usage
 
 
-class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace of a list."""
-
-    trace_id: str
-    name: str
-    """Name of the root span, or of the earliest one while the root is not there."""
-    service: str
-    release: str
-    arm: str
-    start_ns: int
-    duration_ns: int
-    """From the earliest start to the latest end."""
-    status: str
-    """The root's: ``unset``, ``ok`` or ``error``."""
-    cost_usd: Decimal | None
-    """Sum of the known costs of leaf model spans; ``None`` if none is known."""
-    unknown_costs: int
-    """Leaf model spans whose cost is unknown, and which ``cost_usd`` therefore lacks."""
-    spans: int
-
-
 class ArmUsage(msgspec.Struct, frozen=True, kw_only=True):
     """What one arm of one release did in a window, experiments left out."""
 

@@ -39,7 +39,7 @@ SELECT
     count() AS calls,
     countIf(is_call AND cache IN ('hit', 'semantic_hit')) AS cache_hits
 FROM spans FINAL
-WHERE WINDOW AND (is_call OR (source != 'gateway' AND LEAF))
+WHERE WINDOW AND (is_call OR (source = 'gateway' AND kind = 'evaluator') OR (source != 'gateway' AND LEAF))
 GROUP BY segment
 ORDER BY calls DESC, segment
 """
@@ -94,7 +94,7 @@ class TelemetryCosts:
     def calls(
         self, project_id: str, by: Segmentation, since_ns: int, until_ns: int, *, service: str = ""
     ) -> list[SegmentCalls]:
-        """Return the calls that started in ``[since_ns, until_ns)`` by segment; experiments count too."""
+        """Return the calls that started in ``[since_ns, until_ns)`` by segment; experiments and judges count too."""
         query = _filled(_CALLS, by)
         return self._engine.rows(query, _parameters(project_id, since_ns, until_ns, service), SegmentCalls)
 

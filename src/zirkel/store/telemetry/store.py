@@ -8,10 +8,9 @@ import msgspec
 
 from zirkel.core import LogRecord, MetricPoint, ScoreRecord, Span
 from zirkel.store.telemetry import queries
-from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, RowCounts, SpentRow, TraceSummary
+from zirkel.store.telemetry.answers import ArmUsage, ExperimentAnswer, RowCounts, SpentRow
 from zirkel.store.telemetry.engine import Engine, Parameter
 from zirkel.store.telemetry.migrate import migrate
-from zirkel.store.telemetry.newest import newest_traces
 from zirkel.store.telemetry.removal import Removal
 from zirkel.store.telemetry.rows import LAST_NS, log_row, point_row, score_row, span_row
 
@@ -171,24 +170,6 @@ class TelemetryStore:
                 versions.pop()
             versions.append(version)
         return versions
-
-    def list_traces(
-        self, project_id: str, *, service: str = "", since_ns: int = 0, limit: int = 50
-    ) -> list[TraceSummary]:
-        """Return the newest traces first, by their start.
-
-        Args:
-            project_id: Whose traces.
-            service: Only traces that have a span of this service; all if empty.
-            since_ns: Only traces that have a span which started then or later.
-            limit: Most traces to return.
-        """
-        trace_ids = newest_traces(self._engine, project_id, service, _clip(since_ns), limit)
-        if not trace_ids:
-            return []
-        return self._engine.rows(
-            queries.TRACE_SUMMARIES, {"project_id": project_id, "trace_ids": trace_ids}, TraceSummary
-        )
 
     def service_usage(
         self, project_id: str, service: str, environment: str, since_ns: int, until_ns: int
