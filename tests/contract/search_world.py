@@ -52,12 +52,12 @@ class Arrival:
     def spans(self, *spans: Span) -> None:
         self.received_ns += SECOND_NS
         own = [replace(span, project_id=self.project_id) for span in spans]
-        self._store.insert(own, token=new_trace_id(), received_ns=self.received_ns)
+        self._store.insert(own, received_ns=self.received_ns)
 
     def scores(self, *scores: ScoreRecord) -> None:
         self.received_ns += SECOND_NS
         own = [replace(score, project_id=self.project_id) for score in scores]
-        self._store.insert_scores(own, token=new_trace_id(), received_ns=self.received_ns)
+        self._store.insert_scores(own, received_ns=self.received_ns)
 
 
 def span(**changes: object) -> Span:

@@ -58,8 +58,8 @@ def test_calls_hits_and_attempts_are_counted_once_even_if_they_were_sent_twice(s
     project = new_trace_id()
     first, kept = span(project, SpanKind.CALL), span(project, SpanKind.CALL, cache="semantic_hit")
     spans = [first, kept, attempt(first), attempt(first, cost_usd=None, usage=Usage())]
-    for token in ("a", "b"):
-        store.insert(spans, token=project + token, received_ns=1)
+    for _ in range(2):
+        store.insert(spans, received_ns=1)
     costs = TelemetryCosts(store.engine)
 
     (calls,) = costs.calls(project, "service", START_NS, END_NS)
@@ -77,7 +77,7 @@ def test_a_programs_span_that_caused_a_call_to_the_gateway_is_neither_call_nor_c
     outer = attempt(span(project, SpanKind.SPAN), source="otlp", parent_span_id="")
     call = span(project, SpanKind.CALL, trace_id=outer.trace_id, parent_span_id=outer.span_id)
     alone = attempt(span(project, SpanKind.SPAN), source="otlp", cost_usd=Decimal(3))
-    store.insert([outer, call, attempt(call), alone], token=project, received_ns=1)
+    store.insert([outer, call, attempt(call), alone], received_ns=1)
     costs = TelemetryCosts(store.engine)
 
     (calls,) = costs.calls(project, "service", START_NS, END_NS)
@@ -91,7 +91,7 @@ def test_only_the_window_the_project_and_the_service_count(store: TelemetryStore
     call = span(project, SpanKind.CALL)
     other = span(project, SpanKind.CALL, service="other")
     late = span(project, SpanKind.CALL, start_ns=END_NS)
-    store.insert([call, other, late, attempt(call), attempt(late, start_ns=END_NS)], token=project, received_ns=1)
+    store.insert([call, other, late, attempt(call), attempt(late, start_ns=END_NS)], received_ns=1)
     costs = TelemetryCosts(store.engine)
 
     assert [row.calls for row in costs.calls(project, "service", START_NS, END_NS, service="triage")] == [1]
@@ -103,7 +103,7 @@ def test_a_service_alone_is_told_the_same_as_among_all(store: TelemetryStore) ->
     project = new_trace_id()
     outer = attempt(span(project, SpanKind.SPAN), source="otlp", parent_span_id="", service="shop", cost_usd=Decimal(9))
     call = span(project, SpanKind.CALL, trace_id=outer.trace_id, parent_span_id=outer.span_id, start_ns=END_NS)
-    store.insert([outer, call, attempt(call, start_ns=END_NS)], token=project, received_ns=1)
+    store.insert([outer, call, attempt(call, start_ns=END_NS)], received_ns=1)
     costs = TelemetryCosts(store.engine)
     # What the shop's call caused belongs to another service and starts after the window; it has the cost all the same.
     for until_ns in (END_NS, END_NS + 1):

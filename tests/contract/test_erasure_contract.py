@@ -156,11 +156,11 @@ class Installation:
 
     def _drain(self) -> None:
         while (found := self.spool_out.next_batch(100, 1 << 20)) is not None:
-            for number, record in enumerate(found.records):
-                batch, token = decode_batch(record), f"{self.folder.name}/{found.token}/{number}"
-                self.telemetry.insert(batch.spans, token=token, received_ns=1)
-                self.telemetry.insert_logs(batch.logs, token=token, received_ns=1)
-                self.telemetry.insert_scores(batch.scores, token=token, received_ns=1)
+            for record in found.records:
+                batch = decode_batch(record)
+                self.telemetry.insert(batch.spans, received_ns=1)
+                self.telemetry.insert_logs(batch.logs, received_ns=1)
+                self.telemetry.insert_scores(batch.scores, received_ns=1)
             self.spool_out.commit(found)
 
     def _push_dataset(self) -> str:

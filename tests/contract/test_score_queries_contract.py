@@ -61,7 +61,7 @@ class Writer:
 
     def write(self, *versions: ScoreRecord) -> None:
         self.received_ns += 1000
-        self.store.insert_scores(versions, token=new_trace_id(), received_ns=self.received_ns)
+        self.store.insert_scores(versions, received_ns=self.received_ns)
         self.slow.append_durable(encode_batch(Batch(scores=list(versions))))
 
 

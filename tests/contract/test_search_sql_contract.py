@@ -35,9 +35,9 @@ def project(store: TelemetryStore) -> str:
     other.spans(hidden)
     other.scores(score(trace_id=hidden.trace_id, comment=SECRET, name=SECRET))
     log = LogRecord(project_id=other.project_id, log_id="1", body=f'"{SECRET}"', time_ns=MIDNIGHT_NS)
-    store.insert_logs([log], token="l", received_ns=1)
+    store.insert_logs([log], received_ns=1)
     point = MetricPoint(project_id=other.project_id, point_id="1", name=SECRET, kind="sum", time_ns=MIDNIGHT_NS)
-    store.insert_points([point], token="p", received_ns=1)
+    store.insert_points([point], received_ns=1)
     spans = [span(name=f"own {number}", start_ns=MIDNIGHT_NS + number) for number in range(3)]
     own.spans(*spans)
     own.spans(msgspec.structs.replace(spans[0], name="own 0, again"))

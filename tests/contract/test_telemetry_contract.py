@@ -57,7 +57,7 @@ def project() -> str:
 
 
 def insert(store: TelemetryStore, spans: Sequence[Span], received_ns: int = 1) -> None:
-    store.insert(spans, token=new_trace_id(), received_ns=received_ns)
+    store.insert(spans, received_ns=received_ns)
 
 
 def call_span(project_id: str, **changes: object) -> Span:
@@ -192,16 +192,6 @@ def test_costs_are_kept_to_twelve_decimals(store: TelemetryStore, project: str) 
     assert store.trace(project, span.trace_id)[0].cost_usd == Decimal("0.123456789013")
 
 
-def test_the_same_token_again_does_nothing(store: TelemetryStore, project: str) -> None:
-    call = call_span(project)
-    token = new_trace_id()
-    store.insert([call], token=token, received_ns=1)
-    store.insert([replace(call, name="changed")], token=token, received_ns=2)
-    assert store.trace(project, call.trace_id) == [call]
-    store.insert([replace(call, name="changed")], token=new_trace_id(), received_ns=2)
-    assert [span.name for span in store.trace(project, call.trace_id)] == ["changed"]
-
-
 def test_of_a_span_sent_twice_the_one_received_later_stands(store: TelemetryStore, project: str) -> None:
     call = call_span(project)
     insert(store, [replace(call, name="new")], received_ns=5)
@@ -261,9 +251,8 @@ def test_a_span_whose_start_was_corrected_to_another_day_is_one_span_of_its_trac
 
 def test_spans_of_two_hundred_months_go_in_at_once(store: TelemetryStore, project: str) -> None:
     spans = [call_span(project, start_ns=month * 31 * DAY_NS, end_ns=month * 31 * DAY_NS) for month in range(200)]
-    token = new_trace_id()
-    store.insert(spans, token=token, received_ns=1)
-    store.insert(spans, token=token, received_ns=1)
+    store.insert(spans, received_ns=1)
+    store.insert(spans, received_ns=1)
     assert store.count_spans(project) == 200
     assert store.count_traces(project) == 200
 
@@ -728,7 +717,7 @@ def test_the_schema_knows_the_model_kinds_of_the_core() -> None:
 
 
 def test_inserting_nothing_is_nothing(store: TelemetryStore, project: str) -> None:
-    store.insert([], token="t", received_ns=1)
+    store.insert([], received_ns=1)
     assert store.count_spans(project) == 0
 
 
@@ -764,15 +753,15 @@ def test_a_store_that_was_killed_has_what_it_said_it_kept(tmp_path: Path) -> Non
         tmp_path,
         "store = TelemetryStore.open(path)\n"
         "for index in range(30):\n"
-        "    store.insert([span(index)], token=str(index), received_ns=1)\n"
+        "    store.insert([span(index)], received_ns=1)\n"
         "os.kill(os.getpid(), 9)\n",
     )
     assert killed.returncode == -9, killed.stderr
     again = run(
         tmp_path,
         "store = TelemetryStore.open(path)\n"
-        "store.insert([span(29)], token='29', received_ns=1)\n"
-        "store.insert([span(30)], token='30', received_ns=1)\n"
+        "store.insert([span(29)], received_ns=1)\n"
+        "store.insert([span(30)], received_ns=1)\n"
         "print(store.count_spans('p'), len(store.trace('p', f'{7:032x}')))\n"
         "store.close()\n",
     )
@@ -784,7 +773,7 @@ def test_a_store_of_a_newer_program_is_refused_and_left_as_it_is(tmp_path: Path)
     newer = run(
         tmp_path,
         "ddl.MIGRATIONS += ('CREATE TABLE IF NOT EXISTS later (x UInt8) ENGINE = MergeTree ORDER BY x',)\n"
-        "store = TelemetryStore.open(path); store.insert([span(1)], token='1', received_ns=1); store.close()\n"
+        "store = TelemetryStore.open(path); store.insert([span(1)], received_ns=1); store.close()\n"
         "TelemetryStore.open(path).close()\n",
     )
     assert newer.returncode == 0, newer.stderr
@@ -817,7 +806,7 @@ def test_steps_that_a_crash_cut_off_are_finished_by_the_next_start(tmp_path: Pat
     assert run(tmp_path, _CRASH_AMID_THE_STEPS).returncode == -9
     again = run(
         tmp_path,
-        "store = TelemetryStore.open(path); store.insert([span(1)], token='1', received_ns=1)\n"
+        "store = TelemetryStore.open(path); store.insert([span(1)], received_ns=1)\n"
         "print(store.count_spans('p'), store.logs_of_trace('p', 't'), store.score_history('p', 's'))\n"
         "store.close(); TelemetryStore.open(path).close()\n",
     )

@@ -131,7 +131,7 @@ def test_whole_log_records_come_back_as_they_were_inserted(store: TelemetryStore
     project_id, trace_id = new_trace_id() + " '\"\\\x00;--", new_trace_id()
     logs = [replace(record, project_id=project_id, trace_id=trace_id, log_id=new_trace_id()) for record in drawn]
     for received_ns in (1, 2):
-        store.insert_logs(logs, token=new_trace_id(), received_ns=received_ns)
+        store.insert_logs(logs, received_ns=received_ns)
     assert store.logs_of_trace(project_id, trace_id) == sorted(logs, key=lambda record: (record.time_ns, record.log_id))
     assert store.logs_of_trace("other", trace_id) == []
 
@@ -142,7 +142,7 @@ def test_whole_metric_points_come_back_as_they_were_inserted(store: TelemetrySto
     project_id = new_trace_id()
     points = [replace(point, project_id=project_id, point_id=new_trace_id()) for point in drawn]
     for received_ns in (1, 2):
-        store.insert_points(points, token=new_trace_id(), received_ns=received_ns)
+        store.insert_points(points, received_ns=received_ns)
     assert points_of(store, project_id) == sorted(points, key=lambda point: point.point_id)
 
 
@@ -157,7 +157,7 @@ def points_of(store: TelemetryStore, project_id: str) -> list[MetricPoint]:
 def test_whole_scores_come_back_as_they_were_inserted(store: TelemetryStore, drawn: list[ScoreRecord]) -> None:
     project_id, trace_id = new_trace_id() + "'", new_trace_id()
     scores = [replace(score, project_id=project_id, trace_id=trace_id, score_id=new_trace_id()) for score in drawn]
-    store.insert_scores(scores, token=new_trace_id(), received_ns=1)
+    store.insert_scores(scores, received_ns=1)
     found = store.scores_of(project_id, trace_ids=[trace_id])
     assert found == sorted(scores, key=lambda score: (score.time_ns, score.score_id))
     assert store.scores_of("other", trace_ids=[trace_id]) == []
@@ -179,7 +179,7 @@ def a_score(project_id: str, **changes: object) -> ScoreRecord:
 
 
 def give(store: TelemetryStore, *scores: ScoreRecord, received_ns: int) -> None:
-    store.insert_scores(scores, token=new_trace_id(), received_ns=received_ns)
+    store.insert_scores(scores, received_ns=received_ns)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -226,25 +226,24 @@ def test_scores_are_found_by_what_they_are_about_now(store: TelemetryStore, proj
     assert store.scores_of(project, trace_ids=[""]) == []
 
 
-def test_the_same_token_again_does_nothing_for_each_kind(store: TelemetryStore, project: str) -> None:
+def test_what_is_stored_again_after_a_crash_is_there_once_for_each_kind(store: TelemetryStore, project: str) -> None:
     record = LogRecord(project_id=project, log_id="l", trace_id="t", time_ns=START_NS, body="first")
     point = MetricPoint(project_id=project, point_id="p", name="m", kind="gauge", time_ns=START_NS, value=1.0)
-    score = a_score(project, comment="first")
-    token = new_trace_id()
-    for received_ns, text in ((1, "first"), (2, "second")):
-        store.insert_logs([replace(record, body=text)], token=token, received_ns=received_ns)
-        store.insert_points([replace(point, unit=text)], token=token, received_ns=received_ns)
-        store.insert_scores([replace(score, comment=text)], token=token, received_ns=received_ns)
+    scores = [a_score(project, comment="first"), a_score(project, comment="second", time_ns=START_NS + 1)]
+    for received_ns in (1, 1000):
+        store.insert_logs([record], received_ns=received_ns)
+        store.insert_points([point], received_ns=received_ns)
+        store.insert_scores(scores, received_ns=received_ns)
     assert store.logs_of_trace(project, "t") == [record]
-    assert points_of(store, project) == [replace(point, unit="first")]
-    assert store.score_history(project, "s") == [score]
+    assert points_of(store, project) == [point]
+    assert store.score_history(project, "s") == scores
 
 
 def test_numbers_that_are_none_are_unknown(store: TelemetryStore, project: str) -> None:
     point = MetricPoint(
         project_id=project, point_id="p", name="m", kind="gauge", time_ns=1, value=math.nan, sum=math.inf, maximum=1.0
     )
-    store.insert_points([point], token=new_trace_id(), received_ns=1)
+    store.insert_points([point], received_ns=1)
     assert points_of(store, project) == [replace(point, value=None, sum=None)]
 
 
@@ -265,7 +264,7 @@ def test_a_metric_point_without_a_place_refuses_the_whole_insert(
 ) -> None:
     point = MetricPoint(project_id=project, point_id="p1", name="m", kind="sum", time_ns=1)
     with pytest.raises(Invalid, match="metric point p2") as caught:
-        store.insert_points([point, replace(point, point_id="p2", **changes)], token=new_trace_id(), received_ns=1)
+        store.insert_points([point, replace(point, point_id="p2", **changes)], received_ns=1)
     assert caught.value.path == path
     assert points_of(store, project) == []
 
@@ -273,9 +272,9 @@ def test_a_metric_point_without_a_place_refuses_the_whole_insert(
 def test_logs_and_scores_without_a_place_are_refused(store: TelemetryStore, project: str) -> None:
     record = LogRecord(project_id=project, log_id="l", trace_id="t", time_ns=-1)
     with pytest.raises(Invalid, match="log record l: time_ns"):
-        store.insert_logs([record], token=new_trace_id(), received_ns=1)
+        store.insert_logs([record], received_ns=1)
     with pytest.raises(Invalid, match="log record l: severity"):
-        store.insert_logs([replace(record, time_ns=1, severity=256)], token=new_trace_id(), received_ns=1)
+        store.insert_logs([replace(record, time_ns=1, severity=256)], received_ns=1)
     with pytest.raises(Invalid, match="score s: value"):
         give(store, a_score(project, value=math.nan), received_ns=1)
     with pytest.raises(Invalid, match="score s: time_ns"):
@@ -297,11 +296,11 @@ def test_the_newest_receipt_is_that_of_any_kind(store: TelemetryStore, project: 
     )
     record = LogRecord(project_id=project, log_id="l", trace_id="t", time_ns=START_NS)
     point = MetricPoint(project_id=project, point_id="p", name="m", kind="gauge", time_ns=START_NS)
-    store.insert([span], token=new_trace_id(), received_ns=newest_ns + 1)
+    store.insert([span], received_ns=newest_ns + 1)
     assert store.newest_received_ns() == newest_ns + 1
-    store.insert_logs([record], token=new_trace_id(), received_ns=newest_ns + 2)
+    store.insert_logs([record], received_ns=newest_ns + 2)
     assert store.newest_received_ns() == newest_ns + 2
-    store.insert_points([point], token=new_trace_id(), received_ns=newest_ns + 3)
+    store.insert_points([point], received_ns=newest_ns + 3)
     assert store.newest_received_ns() == newest_ns + 3
     give(store, a_score(project), received_ns=newest_ns + 4)
     assert store.newest_received_ns() == newest_ns + 4
@@ -309,7 +308,7 @@ def test_the_newest_receipt_is_that_of_any_kind(store: TelemetryStore, project: 
 
 def test_nothing_of_a_kind_is_nothing(store: TelemetryStore) -> None:
     before_ns = store.newest_received_ns()
-    store.insert_logs([], token="t", received_ns=before_ns + 1)
-    store.insert_points([], token="t", received_ns=before_ns + 1)
-    store.insert_scores([], token="t", received_ns=before_ns + 1)
+    store.insert_logs([], received_ns=before_ns + 1)
+    store.insert_points([], received_ns=before_ns + 1)
+    store.insert_scores([], received_ns=before_ns + 1)
     assert store.newest_received_ns() == before_ns

@@ -137,13 +137,10 @@ def a_score(span: Span, mark: str = "", **changes: object) -> ScoreRecord:
 
 
 def keep(store: TelemetryStore, *items: Span | LogRecord | MetricPoint | ScoreRecord, received_ns: int = 1) -> None:
-    def new_token() -> str:
-        return new_trace_id()
-
-    store.insert([i for i in items if isinstance(i, Span)], token=new_token(), received_ns=received_ns)
-    store.insert_logs([i for i in items if isinstance(i, LogRecord)], token=new_token(), received_ns=received_ns)
-    store.insert_points([i for i in items if isinstance(i, MetricPoint)], token=new_token(), received_ns=received_ns)
-    store.insert_scores([i for i in items if isinstance(i, ScoreRecord)], token=new_token(), received_ns=received_ns)
+    store.insert([i for i in items if isinstance(i, Span)], received_ns=received_ns)
+    store.insert_logs([i for i in items if isinstance(i, LogRecord)], received_ns=received_ns)
+    store.insert_points([i for i in items if isinstance(i, MetricPoint)], received_ns=received_ns)
+    store.insert_scores([i for i in items if isinstance(i, ScoreRecord)], received_ns=received_ns)
 
 
 def score_ids(store: TelemetryStore, *spans: Span) -> set[str]:
@@ -347,7 +344,7 @@ spans = [Span(project_id="p", trace_id=f"{index:032x}", span_id=f"{index:016x}",
               start_ns=10**18 + index % 5 * 86400 * 10**9, end_ns=10**18, user_id=f"u{index % 2}", input="x" * 2000)
          for index in range(4000)]
 if store.count_spans("p") == 0:
-    store.insert(spans, token="t", received_ns=1)
+    store.insert(spans, received_ns=1)
     store._engine.execute("SYSTEM STOP MERGES spans")
     threading.Thread(target=store.delete_where_user, args=("p", "u1"), daemon=True).start()
     while not store._engine.answer("SELECT 1 FROM system.mutations WHERE NOT is_done", {}, "TSV"):

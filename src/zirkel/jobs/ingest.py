@@ -23,12 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class RecordBatch(Protocol):
-    """Records read from the spool; the token names exactly these."""
+    """Records read from the spool."""
 
     @property
     def records(self) -> Sequence[bytes]: ...
-    @property
-    def token(self) -> str: ...
 
 
 B = TypeVar("B", bound=RecordBatch)
@@ -42,12 +40,12 @@ class Spool(Protocol[B]):
 
 
 class IngestStore(Protocol):
-    """Where telemetry ends up. The same content under the same token again does nothing."""
+    """Where telemetry ends up. What is inserted again, with a later time, replaces what was."""
 
-    def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None: ...
-    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None: ...
-    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None: ...
-    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None: ...
+    def insert(self, spans: Sequence[Span], *, received_ns: int) -> None: ...
+    def insert_logs(self, logs: Sequence[LogRecord], *, received_ns: int) -> None: ...
+    def insert_points(self, points: Sequence[MetricPoint], *, received_ns: int) -> None: ...
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, received_ns: int) -> None: ...
     def newest_received_ns(self) -> int: ...
 
 
@@ -152,30 +150,30 @@ class Ingest:
         if batch is None:
             return False
         try:
-            self._insert(batch.records, batch.token)
+            self._insert(batch.records)
         except (msgspec.DecodeError, Invalid):
             self._insert_one_by_one(batch)
         spool.commit(batch)
         return True
 
-    def _insert(self, records: Sequence[bytes], token: str) -> None:
-        """Store all four kinds, each under a token of its own: after a crash between two, each is stored once."""
+    def _insert(self, records: Sequence[bytes]) -> None:
+        """Store all four kinds; after a crash between two, all of them are stored again and each is there once."""
         batch = self._refine(_joined([decode_batch(record) for record in records]))
         received_ns = self._next_received_ns()
         if batch.spans:
-            self._store.insert(batch.spans, token=token, received_ns=received_ns)
+            self._store.insert(batch.spans, received_ns=received_ns)
         if batch.logs:
-            self._store.insert_logs(batch.logs, token=f"{token}/logs", received_ns=received_ns)
+            self._store.insert_logs(batch.logs, received_ns=received_ns)
         if batch.points:
-            self._store.insert_points(batch.points, token=f"{token}/points", received_ns=received_ns)
+            self._store.insert_points(batch.points, received_ns=received_ns)
         if batch.scores:
-            self._store.insert_scores(batch.scores, token=f"{token}/scores", received_ns=received_ns)
+            self._store.insert_scores(batch.scores, received_ns=received_ns)
 
     def _insert_one_by_one(self, batch: RecordBatch) -> None:
         """Store what can be stored of a batch, and set the rest aside: one bad record must not stop the others."""
-        for number, record in enumerate(batch.records):
+        for record in batch.records:
             try:
-                self._insert([record], f"{batch.token}/{number}")
+                self._insert([record])
             except (msgspec.DecodeError, Invalid) as error:
                 self._set_aside(record)
                 self.records_set_aside += 1

@@ -25,33 +25,34 @@ from zirkel.store.spool import SpoolReader, SpoolWriter
 
 
 class ListStore:
-    """Keeps what it is given, once per token; fails as often as it is told to, and never takes what is ``refused``."""
+    """Keeps what it is given; fails as often as it is told to, and never takes what is ``refused``."""
 
     def __init__(self) -> None:
-        self.batches: list[tuple[list[str], str, int]] = []
-        self.tokens: set[str] = set()
+        self.batches: list[tuple[str, list[str]]] = []
+        """What was new of each insert, and of which kind it was."""
+        self.times: list[int] = []
         self.failures = 0
         self.failing: dict[str, Exception] = {}
         self.newest_ns = 0
         self.stored = threading.Semaphore(0)
         self.failed = threading.Semaphore(0)
 
-    def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None:
-        self._keep("spans", [span.name for span in spans], token, received_ns)
+    def insert(self, spans: Sequence[Span], *, received_ns: int) -> None:
+        self._keep("spans", [span.name for span in spans], received_ns)
 
-    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None:
-        self._keep("logs", [record.log_id for record in logs], token, received_ns)
+    def insert_logs(self, logs: Sequence[LogRecord], *, received_ns: int) -> None:
+        self._keep("logs", [record.log_id for record in logs], received_ns)
 
-    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None:
-        self._keep("points", [point.point_id for point in points], token, received_ns)
+    def insert_points(self, points: Sequence[MetricPoint], *, received_ns: int) -> None:
+        self._keep("points", [point.point_id for point in points], received_ns)
 
-    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None:
-        self._keep("scores", [score.score_id for score in scores], token, received_ns)
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, received_ns: int) -> None:
+        self._keep("scores", [score.score_id for score in scores], received_ns)
 
     def newest_received_ns(self) -> int:
         return self.newest_ns
 
-    def _keep(self, kind: str, names: list[str], token: str, received_ns: int) -> None:
+    def _keep(self, kind: str, names: list[str], received_ns: int) -> None:
         if self.failures:
             self.failures -= 1
             self.failed.release()
@@ -60,14 +61,15 @@ class ListStore:
             raise self.failing[kind]
         if "refused" in names:
             raise Invalid("what the store does not take")
-        if token not in self.tokens:
-            self.tokens.add(token)
-            self.batches.append((names, token, received_ns))
-            self.stored.release()
+        known = {name for before, listed in self.batches if before == kind for name in listed}
+        self.times.append(received_ns)
+        if new := [name for name in names if name not in known]:
+            self.batches.append((kind, new))
+        self.stored.release()
 
     @property
     def names(self) -> list[str]:
-        return [name for names, _, _ in self.batches for name in names]
+        return [name for _, names in self.batches for name in names]
 
 
 def record(*names: str) -> bytes:
@@ -141,21 +143,19 @@ def test_draining_stores_everything_that_was_accepted_in_order_and_once(
     ingest.drain()
     ingest.drain()
     assert store.names == ["a", "b", "c"]
-    assert {received_ns for _, _, received_ns in store.batches} == {77_000_000}
+    assert set(store.times) == {77_000_000}
 
 
-def test_what_could_not_be_stored_is_stored_the_next_time_under_the_same_token(
-    reader: SpoolReader, ingest: Ingest, writer: SpoolWriter, store: ListStore
+def test_what_could_not_be_stored_is_stored_the_next_time(
+    ingest: Ingest, writer: SpoolWriter, store: ListStore
 ) -> None:
     writer.append_durable(record("a"))
-    expected = reader.next_batch(10, 10_000)
-    assert expected is not None
     store.failures = 2
     for _ in range(2):
         with pytest.raises(OSError, match="away"):
             ingest.drain()
     ingest.drain()
-    assert [(names, token) for names, token, _ in store.batches] == [(["a"], expected.token)]
+    assert store.names == ["a"]
 
 
 @pytest.mark.parametrize("damaged", [b"not spans", b"\x91\x81\xa4name\xa1\xff", record("refused")])
@@ -173,7 +173,6 @@ def test_a_record_that_cannot_be_stored_is_set_aside_and_holds_nothing_up(
     assert store.names == ["a", "b"]
     assert (aside, ingest.records_set_aside) == ([damaged], 1)
     assert "set aside" in caplog.text
-    assert len({token for _, token, _ in store.batches}) == 2, "each record alone has a token of its own"
 
 
 def test_records_that_hold_nothing_are_passed_over(ingest: Ingest, writer: SpoolWriter, store: ListStore) -> None:
@@ -207,14 +206,12 @@ def test_the_thread_outlives_a_store_that_fails(
     assert "trying again" in caplog.text
 
 
-def test_all_four_kinds_are_stored_each_under_a_token_of_its_own(
-    ingest: Ingest, writer: SpoolWriter, store: ListStore
-) -> None:
+def test_all_four_kinds_are_stored(ingest: Ingest, writer: SpoolWriter, store: ListStore) -> None:
     for name in ("a", "b"):
         writer.append_durable(record_of_all(name))
     ingest.drain()
-    assert [names for names, _, _ in store.batches] == [["a", "b"]] * 4
-    assert len(store.tokens) == 4
+    assert [names for _, names in store.batches] == [["a", "b"]] * 4
+    assert [kind for kind, _ in store.batches] == ["spans", "logs", "points", "scores"]
 
 
 @pytest.mark.parametrize("kind", ["spans", "logs", "points", "scores"])
@@ -227,7 +224,7 @@ def test_a_failure_between_two_kinds_stores_each_once(
         ingest.drain()
     store.failing.clear()
     ingest.drain()
-    assert [names for names, _, _ in store.batches] == [["a"]] * 4
+    assert [names for _, names in store.batches] == [["a"]] * 4
 
 
 def test_a_crash_between_two_kinds_stores_each_once(
@@ -242,7 +239,7 @@ def test_a_crash_between_two_kinds_stores_each_once(
         except OSError:
             assert failing
         reader.close()
-    assert [names for names, _, _ in store.batches] == [["a"]] * 4
+    assert [names for _, names in store.batches] == [["a"]] * 4
 
 
 @pytest.mark.parametrize(
@@ -271,7 +268,7 @@ def test_the_time_of_receipt_never_goes_back_with_the_clock(
         clock.current_ns = now_ns
         writer.append_durable(record("a"))
         ingest.drain()
-    times = [received_ns for _, _, received_ns in store.batches]
+    times = store.times
     assert times == sorted(set(times))
     assert times[0] > 500_000_000
     assert times[1] == 900_000_000

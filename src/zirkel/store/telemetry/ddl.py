@@ -35,7 +35,6 @@ _DURABLE = """
     cleanup_delay_period = 1,
     max_cleanup_delay_period = 2,
     cleanup_delay_period_random_add = 0,
-    non_replicated_deduplication_window = 10000,
     min_compress_block_size = 4096,
     auto_statistics_types = ''"""
 

@@ -168,20 +168,22 @@ class Engine:
         with self._checked(), self._readers.taken() as client:
             return client.raw_query(query, parameters, fmt=form)
 
-    def insert(self, table: str, columns: Sequence[str], lines: Iterable[bytes], token: str) -> None:
-        """Insert rows, one JSON object each. The same ``token`` again within the last 10,000 inserts does nothing.
+    def insert(self, table: str, columns: Sequence[str], lines: Iterable[bytes]) -> None:
+        """Insert rows, one JSON object each. What is inserted again is there again, until versions are merged.
+
+        The engine's own tokens against that are not used: it notes them before the rows are there for good, so that a
+        crash in between would make it pass over rows that it never had.
 
         Raises:
             Invalid: If ClickHouse cannot read a row; none was kept.
         """
         block = b"\n".join(lines)
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         with self._checked(), self._inserting:
             try:
                 if self._folder is None:
-                    self._inserter.raw_insert(table, columns, block, settings, "JSONEachRow")
+                    self._inserter.raw_insert(table, columns, block, _INSERT_SETTINGS, "JSONEachRow")
                 else:
-                    self._insert_embedded(self._folder, table, columns, block, settings)
+                    self._insert_embedded(self._folder, table, columns, block)
             except DatabaseError as error:
                 if error.code in _ROW_CODES:
                     raise Invalid(f"ClickHouse refuses a row for {table}: {error}") from error
@@ -202,12 +204,10 @@ class Engine:
             self._executor.close()
             self._inserter.close()
 
-    def _insert_embedded(
-        self, folder: Path, table: str, columns: Sequence[str], block: bytes, settings: Mapping[str, str | int]
-    ) -> None:
+    def _insert_embedded(self, folder: Path, table: str, columns: Sequence[str], block: bytes) -> None:
         # The client's own way would leave a copy of the rows in the system's temporary folder after a crash.
         file = _insert_file(folder)
-        assignments = ", ".join(f"{name} = {_quote(str(value))}" for name, value in settings.items())
+        assignments = ", ".join(f"{name} = {_quote(str(value))}" for name, value in _INSERT_SETTINGS.items())
         try:
             file.write_bytes(block)
             self._inserter.command(

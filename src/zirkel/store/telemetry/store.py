@@ -79,28 +79,28 @@ class TelemetryStore:
         """The way to the rows, for the queries of other modules of this room."""
         return self._engine
 
-    def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None:
+    def insert(self, spans: Sequence[Span], *, received_ns: int) -> None:
         """Keep ``spans``: all of them are on disk on return, or none is kept.
 
-        The same ``token`` with the same spans again does nothing. A span that was there replaces the older version with
-        the same project, trace, span id and day of start, by ``received_ns``, which is at least 1. A provisional span
-        never replaces one that is not, whichever comes first. Costs are rounded to 12 decimals, reservations up;
-        a reservation of a million USD or more bounds nothing and is kept as unknown.
+        A span that was there replaces the older version with the same project, trace, span id and day of start, by
+        ``received_ns``, which is at least 1; so the same spans may be kept again. A provisional span never replaces one
+        that is not, whichever comes first. Costs are rounded to 12 decimals, reservations up; a reservation of a
+        million USD or more bounds nothing and is kept as unknown.
 
         Raises:
             Invalid: If a value has no place in the store, such as a time before 1970; nothing was kept.
         """
-        self._insert("spans", Span, spans, [span_row(span, received_ns) for span in spans], token)
+        self._insert("spans", Span, spans, [span_row(span, received_ns) for span in spans])
 
-    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None:
+    def insert_logs(self, logs: Sequence[LogRecord], *, received_ns: int) -> None:
         """Keep log records, as ``insert`` does; a record that was there replaces the one with its id and day.
 
         Raises:
             Invalid: As ``insert`` does.
         """
-        self._insert("logs", LogRecord, logs, [log_row(record, received_ns) for record in logs], token)
+        self._insert("logs", LogRecord, logs, [log_row(record, received_ns) for record in logs])
 
-    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None:
+    def insert_points(self, points: Sequence[MetricPoint], *, received_ns: int) -> None:
         """Keep metric points, as ``insert`` does; a point that was there replaces the one with its id and day.
 
         A value, sum, minimum or maximum that is no finite number is kept as unknown.
@@ -108,9 +108,9 @@ class TelemetryStore:
         Raises:
             Invalid: As ``insert`` does, and if a bucket or a bound is no finite number.
         """
-        self._insert("points", MetricPoint, points, [point_row(point, received_ns) for point in points], token)
+        self._insert("points", MetricPoint, points, [point_row(point, received_ns) for point in points])
 
-    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None:
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, received_ns: int) -> None:
         """Keep scores, as ``insert`` does; of a score that was there, this is a version more.
 
         The versions of one insert follow each other by a nanosecond; what is inserted later must be received later.
@@ -119,7 +119,7 @@ class TelemetryStore:
             Invalid: As ``insert`` does, and if a value is no finite number.
         """
         rows = [score_row(score, received_ns + index) for index, score in enumerate(scores)]
-        self._insert("scores", ScoreRecord, scores, rows, token)
+        self._insert("scores", ScoreRecord, scores, rows)
 
     def trace(self, project_id: str, trace_id: str) -> list[Span]:
         """Return the spans of a trace in order of start, each as it was received last; empty if there are none."""
@@ -161,11 +161,14 @@ class TelemetryStore:
     def score_history(self, project_id: str, score_id: str) -> list[ScoreRecord]:
         """Return every version of a score, the first received first; the last one is current.
 
-        What was sent again with the same content, but perhaps another time, is one version, with the last time.
+        What was sent again with the same content, but perhaps another time, is one version, with the last time; so is
+        what was stored again.
         """
         query = queries.SCORE_HISTORY.format(columns=_columns(ScoreRecord))
         versions: list[ScoreRecord] = []
         for version in self._engine.rows(query, {"project_id": project_id, "score_id": score_id}, ScoreRecord):
+            if version in versions:
+                continue
             if versions and msgspec.structs.replace(versions[-1], time_ns=version.time_ns) == version:
                 versions.pop()
             versions.append(version)
@@ -289,9 +292,9 @@ class TelemetryStore:
         """Let go of the store. May be called twice."""
         self._engine.close()
 
-    def _insert(self, table: str, kind: type[Item], items: Sequence[Item], rows: list[bytes], token: str) -> None:
+    def _insert(self, table: str, kind: type[Item], items: Sequence[Item], rows: list[bytes]) -> None:
         if items:
-            self._engine.insert(table, (*kind.__struct_fields__, "received_ns"), rows, token)
+            self._engine.insert(table, (*kind.__struct_fields__, "received_ns"), rows)
 
     def _count(self, query: str, parameters: Mapping[str, Parameter]) -> int:
         return self._engine.rows(query, parameters, _Count)[0].value
