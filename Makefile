@@ -7,7 +7,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit flows bench-gateway bench-telemetry format lock up picture clean
+.PHONY: help setup demo test check unit flows bench-gateway bench-telemetry bench-evaluate format lock up picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F '\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,13 +47,16 @@ bench-gateway: setup ## compare the gateway with nginx and LiteLLM on this machi
 bench-telemetry: setup ## measure telemetry beside Phoenix and MLflow on this machine (QUICK=1)
 	$(BIN)/python -m bench.telemetry $(if $(QUICK),--quick) --output bench-telemetry.json
 
+bench-evaluate: setup ## measure what experiments cost beside their calls (QUICK=1)
+	$(BIN)/python -m bench.evaluate $(if $(QUICK),--quick) --output bench-evaluate.json
+
 format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix --quiet .
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra server --extra semantic --extra demo --extra dev \
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra server --extra semantic --extra charts --extra demo --extra dev \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
 
 up: setup ## start Zirkel in ./zirkel-data

@@ -26,6 +26,8 @@ from zirkel.app.config import PREFIX, ClientConfig, Config
 from zirkel.app.demo.processes import StepFailed
 from zirkel.client import Unreachable
 from zirkel.core import LimitReached, ZirkelError, definitions
+from zirkel.evaluate.evaluators.describe import KindDescription, OptionDescription, describe_kind
+from zirkel.evaluate.evaluators.kinds import built_in_kinds
 from zirkel.gateway.errors import MethodNotAllowed
 from zirkel.gateway.exposition import METRICS
 from zirkel.gateway.exposition import PREFIX as METRICS_PREFIX
@@ -56,6 +58,16 @@ TYPES: Mapping[str, str] = {
 LEDGER_ACTIONS: Mapping[str, str] = {
     "push": "A push that changed something: the release, its artefacts, the declared baseline.",
     "experiment": "An experiment was planned: what is measured, on what, how often.",
+    "dataset.pushed": "A version of a data set: its number, digest, how many items, which way they came.",
+    "dataset.schema": "The schema of a version that was there already was changed, or such a version was pushed again.",
+    "dataset.labelled": "A label of a data set points to a version.",
+    "dataset.unlabelled": "A label of a data set was removed.",
+    "experiment_stopped": "An experiment was decided before all items were asked: by which bound, after how many.",
+    "experiment_uploaded": "An experiment that ran elsewhere was taken in: what was asked, of what, with which scores.",
+    "label.drawn": "Answers were drawn for people to label: how many, from which experiments, by which chances.",
+    "label.imported": "Labels of elsewhere were taken in.",
+    "label.settled": "Raters differed, and somebody decided: whose word counts.",
+    "label.unsettled": "Such a decision was taken back.",
     "gate": "A gate was asked: verdict, reason, and the digest of the report it rests on.",
     "ship.first": "The first release of an environment; with the verdict, and the reason if the glass was broken.",
     "ship.rollout": "A rollout began; with the verdict, and the reason if the glass was broken.",
@@ -84,6 +96,7 @@ REQUEST_HEADERS: Mapping[str, str] = {
     "x-zirkel-experiment": "The experiment the call belongs to (role `admin`).",
     "x-zirkel-item": "The data set's item (role `admin`).",
     "x-zirkel-trial": "Which answer to the item, from 0 (role `admin`).",
+    "x-zirkel-evaluator": "The call is a judge's: its span has the kind `evaluator` and this name (role `admin`).",
 }
 RESPONSE_HEADERS: Mapping[str, str] = {
     "x-zirkel-trace-id": "The call's trace; on every answer, also on errors.",
@@ -94,7 +107,7 @@ RESPONSE_HEADERS: Mapping[str, str] = {
     "x-zirkel-attempts": "How many attempts there were, if more than one.",
     "x-zirkel-cache": "`hit`, `semantic_hit`, `miss` or `bypass`, where the release keeps answers.",
     "x-zirkel-budget-warning": "Budgets whose soft level this call passed.",
-    "x-zirkel-cost-usd": "What the call cost, all attempts together, or `unknown`. On a stream if it came at once.",
+    "x-zirkel-cost-usd": "Cost of all attempts together, or `unknown`; on errors, too. On a stream if it came at once.",
 }
 
 FAULT = "A fault of the program; its log tells more."
@@ -227,8 +240,11 @@ def routes_page() -> Iterator[str]:
 
 def _api() -> FastAPI:
     # Routes are declared without being called, so what they call is not needed.
-    access = SimpleNamespace(authenticate=None)
-    return create_api(cast(Services, SimpleNamespace(access=access, intake=None, search=None, exports=None)))
+    names = ("intake", "search", "exports", "evaluation", "planning", "datasets", "dataset_health", "experiments")
+    rooms = dict.fromkeys((*names, "estimates", "uploads"), None)
+    labelling = SimpleNamespace(queue=None, labels=None, transfer=None, calibration=None)
+    services = SimpleNamespace(access=SimpleNamespace(authenticate=None), labelling=labelling, **rooms)
+    return create_api(cast(Services, services))
 
 
 def _body(schema: Mapping[str, object], operation: Mapping[str, object]) -> list[str]:
@@ -351,6 +367,55 @@ def _fields(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str, str, str]]:
             yield ast.unparse(statement.target), annotation, default, " ".join(meaning.split())
 
 
+def evaluators_page() -> Iterator[str]:
+    """Yield the lines of the evaluators' page."""
+    yield "# Evaluators"
+    yield ""
+    yield from _prose(
+        """
+        What `kind` in `evaluators.toml` may be, and what stands beside `name` and `kind` then. Installed packages bring
+        more: [how to write one](../how-to/write-an-evaluator.md); `zirkel evaluators` lists what is there. A score is a
+        share from 0 to 1 where nothing else is said. A failure of an evaluator is an error, never a score. An option
+        whose default is `none` is left out for that.
+        """
+    )
+    for kind in built_in_kinds():
+        found = describe_kind(kind)
+        yield ""
+        yield f"## {found.name}"
+        yield ""
+        yield f"{found.summary[0].upper()}{_cell(found.summary[1:])}."
+        for paragraph in found.text:
+            yield ""
+            yield _cell(paragraph)
+        yield from _measure(found)
+        yield from _options_table(found.options)
+        for table in found.tables:
+            yield ""
+            yield f"**{table.name}**: {_cell(table.meaning)}"
+            yield from _options_table(table.options)
+
+
+def _measure(found: KindDescription) -> Iterator[str]:
+    said = {"share": "", "ms": "In milliseconds", "usd": "In USD", "number": "A number of any size"}[found.unit]
+    better = "" if found.is_higher_better else "lower is better"
+    model = "it asks a model: its scores cost money, and have to be calibrated" if found.uses_model else ""
+    remarks = [part for part in (said, better, model) if part]
+    if remarks:
+        line = "; ".join(remarks)
+        yield ""
+        yield f"{line[0].upper()}{line[1:]}."
+
+
+def _options_table(options: Sequence[OptionDescription]) -> Iterator[str]:
+    yield ""
+    yield "| option | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for option in options:
+        default = _code(option.default) if option.default else "required"
+        yield f"| `{option.name}` | {_cell(option.type)} | {default} | {_cell(option.meaning)} |"
+
+
 def ledger_page() -> Iterator[str]:
     """Yield the lines of the ledger's page."""
     _require_same("ledger actions", LEDGER_ACTIONS, ledger_actions())
@@ -468,6 +533,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "metrics.md": metrics_page,
     "errors.md": errors_page,
     "service-files.md": files_page,
+    "evaluators.md": evaluators_page,
     "ledger.md": ledger_page,
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from zirkel.core import CachePolicy
 from zirkel.gateway.cache.guard import guard_signature
-from zirkel.gateway.cache.minilm import MiniLmEmbedder
+from zirkel.lib.minilm import MiniLmEmbedder
 from zirkel.stats import wilson_interval
 
 PAIRS = Path(__file__).with_name("pairs.tsv")

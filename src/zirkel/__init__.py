@@ -1,7 +1,7 @@
 """Zirkel: AI in production, measurable, repeatable and auditable.
 
-For programs to be observed: ``init``, ``observe``, ``score``, ``prompt`` and what goes with them. Importing this is
-light; what a name needs is imported when the name is first used.
+For programs to be observed: ``init``, ``observe``, ``score``, ``prompt`` and what goes with them; to be measured:
+``evaluate``. Importing this is light; what a name needs is imported when the name is first used.
 """
 
 import sys
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Prompt,
         current_trace_id,
         delivery,
+        evaluate,
         flush,
         init,
         observe,
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "current_trace_id",
     "delivery",
+    "evaluate",
     "flush",
     "init",
     "observe",
@@ -44,12 +46,15 @@ __all__ = [
 ]
 
 
+_ALSO_ROOMS = frozenset({"evaluate", "observe"})
+
+
 class _Package(ModuleType):
-    """This package, whose ``observe`` is the decorator also in a process that imports the room ``zirkel.observe``."""
+    """This package, whose ``observe`` and ``evaluate`` are functions also in a process that imports those rooms."""
 
     def __setattr__(self, name: str, value: object) -> None:
         # Importing a module makes it an attribute of its package; ``from zirkel.observe import …`` does without that.
-        if not (name == "observe" and isinstance(value, ModuleType)):
+        if not (name in _ALSO_ROOMS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 QUESTIONS = ["Which version is running?", "How good is it really?", "What does it cost?", "Does it drift?"]
-PATHS = ["/", "/services/review-triage", "/traces", "/evidence", "/services/unknown"]
+PATHS = ["/", "/services/review-triage", "/traces", "/label", "/label/review-triage", "/evidence", "/services/unknown"]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, zirkel: "RunningZir
     page = browser.new_page()
     sign_in_by_keyboard(page, zirkel)
     seen: list[str] = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         focused = page.locator(":focus")
         seen.append(focused.inner_text().strip())
@@ -117,6 +117,7 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, zirkel: "RunningZir
         "Traces",
         "Sessions",
         "Costs",
+        "Label",
         "Gateway",
         "Evidence",
         "Sign out",

@@ -72,6 +72,16 @@ def test_calls_hits_and_attempts_are_counted_once_even_if_they_were_sent_twice(s
     assert used.tokens["reasoning_tokens"] == 0
 
 
+def test_a_judges_call_counts_and_costs(store: TelemetryStore) -> None:
+    project = new_trace_id()
+    judge = span(project, SpanKind.EVALUATOR)
+    store.insert([judge, attempt(judge)], received_ns=1)
+    costs = TelemetryCosts(store.engine)
+
+    assert [found.calls for found in costs.calls(project, "service", START_NS, END_NS)] == [1]
+    assert [found.cost_usd for found in costs.attempts(project, "service", START_NS, END_NS)] == [Decimal("0.25")]
+
+
 def test_a_programs_span_that_caused_a_call_to_the_gateway_is_neither_call_nor_cost(store: TelemetryStore) -> None:
     project = new_trace_id()
     outer = attempt(span(project, SpanKind.SPAN), source="otlp", parent_span_id="")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,10 @@ from zirkel.app.erasing import (
     ErasedTelemetry,
     RewrittenMetadata,
 )
+from zirkel.app.judge_answers import JudgeAnswers
 from zirkel.core import (
     Batch,
+    Errored,
     ExperimentRecord,
     ExperimentState,
     Json,
@@ -28,19 +31,27 @@ from zirkel.core import (
     Overloaded,
     Principal,
     Role,
+    Score,
+    Scored,
     ScoreKind,
     ScoreOrigin,
     ScoreRecord,
     Span,
     TrialRecord,
     TrialState,
+    Unscored,
     decode_batch,
     encode_batch,
+    judging_trace_id,
+    score_to_json,
 )
 from zirkel.core.erasure import ERASED_TEXT, Findings, PlaceReport
+from zirkel.core.labels import Label, LabelTask
+from zirkel.evaluate.tools_cache import KeptAnswer
 from zirkel.gateway.cache import BoundedMap
 from zirkel.govern.erasure import Erasure, ErasureReport
 from zirkel.govern.privacy_ports import ErasurePlace
+from zirkel.observe.masking import ProjectMaskers
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.store.replaced_blobs import ReplacedBlobs
@@ -100,6 +111,12 @@ def telemetry_of(trace_id: str, text: str, user: str, session: str) -> Batch:
     return Batch(spans, [log, alone], [], [score])
 
 
+def judgements(text: str) -> dict[str, dict[str, Json]]:
+    """What judges said who quote what they judged."""
+    quoting: list[Score] = [Scored(0.5, "bad", text, {"claims": [text]}, Decimal("0.1")), Unscored(text), Errored(text)]
+    return {name: score_to_json(score) for name, score in zip("abc", quoting, strict=True)}
+
+
 @pytest.fixture(scope="module")
 def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TelemetryStore]:
     opened = TelemetryStore.open(path=tmp_path_factory.mktemp("data") / "telemetry")
@@ -117,10 +134,12 @@ class Installation:
         self.spool_in = SpoolWriter(folder / "spool", "core")
         self.spool_out = SpoolReader(folder / "spool")
         self.queries = SubjectQueries(telemetry.engine)
+        self.judge_answers = JudgeAnswers(folder / "judge-answers", clock, ProjectMaskers(self.metadata))
         self.dataset = self._push_dataset()
         self._fill()
 
     def close(self) -> None:
+        self.judge_answers.close()
         self.spool_in.close()
         self.spool_out.close()
         self.metadata.close()
@@ -131,6 +150,7 @@ class Installation:
             "experiments": ErasedExperiments(self.metadata, self.blobs, erasable, self.clock),
             "spool": ErasedSpool(self.folder / "spool", self.folder / "set-aside"),
             "answers": ErasedAnswers(self.folder / "answers"),
+            "judges": self.judge_answers,
             "telemetry": ErasedTelemetry(erasable, self.queries),
             "metadata": RewrittenMetadata(self.metadata),
         }
@@ -178,15 +198,23 @@ class Installation:
         for trace, text, user, session in ((THEIRS, SECRET, USER, SESSION), (OTHERS, OTHER, "u2", "s2")):
             self.spool_in.append_durable(encode_batch(telemetry_of(trace, text, user, session)))
         call = span(EXPERIMENT, SECRET, experiment_id="e1", item_id="t-1")
-        self.spool_in.append_durable(encode_batch(Batch([call])))
+        judged = [span(judging_trace_id(trace), SECRET, experiment_id="e1") for trace in (EXPERIMENT, THEIRS)]
+        self.spool_in.append_durable(encode_batch(Batch([call, *judged])))
+        self.judge_answers.put(PROJECT, "k1", KeptAnswer(f"It says {SECRET}", None, ""))
         with self.metadata.transaction() as tx:
             plan = ("s", "r", "d" * 64, "v", 1, 2, ExperimentState.FINISHED, 1)
             tx.experiments.add(ExperimentRecord(PROJECT, "e1", *plan))
             rows = [("t-1", EXPERIMENT, f"{SECRET} answered"), ("t-2", "4" * 32, f"{OTHER} answered")]
             tx.experiments.claim(
-                TrialRecord(PROJECT, "e1", item, 0, TrialState.CLAIMED, 1, trace, output=output)
+                TrialRecord(
+                    PROJECT, "e1", item, 0, TrialState.CLAIMED, 1, trace, output=output, scores=judgements(output)
+                )
                 for item, trace, output in rows
             )
+            for item, _, output in rows:
+                task = LabelTask(PROJECT, item, "e1", "a", item, 0, "d" * 64, "q" * 64, 0.5, 0.0, 1)
+                tx.labels.put_tasks([task])
+                tx.labels.add(Label(PROJECT, item, "r1", 1, "ann", 1.0, "", comment=f"as in: {output}"))
         (self.folder / "set-aside").mkdir()
         (self.folder / "set-aside" / "1.record").write_bytes(encode_batch(Batch([span(THEIRS, SECRET)])))
         with closing(LmdbState(self.folder / "answers")) as state, BoundedMap(state, max_bytes=1 << 24).edit(1) as edit:
@@ -228,32 +256,41 @@ def test_nothing_of_a_subject_is_left_and_everything_of_others_is_there(
     assert installation.rows_with(OTHER) == 5
     assert report.traces == 1
     counts = removed(report)
-    assert counts["experiments"] == {"data_sets": 1, "items": 1, "answers": 1, "spans": 1}
+    assert counts["experiments"] == {"data_sets": 1, "items": 1, "answers": 1, "label_comments": 1, "spans": 3}
     assert counts["telemetry"] == {"spans": 2, "logs": 2, "scores": 1}
     assert counts["kept_answers"] == {"entries": 1}
+    assert counts["judges_answers"] == {"entries": 1}
     assert counts["spool"]["files_deleted"] == 1
     assert all(place.left == () for place in report.places)
 
     items = ReplacedBlobs(installation.blobs, installation.metadata).get(installation.dataset)
     assert [json.loads(line)["id"] for line in items.split(b"\n")] == ["t-2"]
     with installation.metadata.transaction() as tx:
-        outputs = [trial.output for trial in tx.experiments.trials(PROJECT, "e1")]
-    assert outputs == [ERASED_TEXT, f"{OTHER} answered"]
+        theirs, others = tx.experiments.trials(PROJECT, "e1")
+        said = [label for task_id in ("t-1", "t-2") for label in tx.labels.of_task(PROJECT, task_id)]
+    assert [(label.value, label.comment) for label in said] == [(1.0, ERASED_TEXT), (1.0, f"as in: {OTHER} answered")]
+    assert (theirs.output, others.output) == (ERASED_TEXT, f"{OTHER} answered")
+    assert theirs.scores == {
+        "a": {"state": "scored", "value": 0.5, "label": "bad", "cost_usd": "0.1"},
+        "b": {"state": "unscored", "reason": ERASED_TEXT},
+        "c": {"state": "errored", "error": ERASED_TEXT},
+    }
+    assert others.scores == judgements(f"{OTHER} answered")
 
 
 def test_a_dry_run_counts_the_same_and_removes_nothing(installation: Installation) -> None:
     before = installation.files_with(SECRET)
     dry = removed(installation.erasure().erase(ADMIN, "user", USER, dry_run=True))
     assert set(before) <= set(installation.files_with(SECRET))
-    assert installation.rows_with(SECRET) == 6
+    assert installation.rows_with(SECRET) == 8
     done = removed(installation.erasure().erase(ADMIN, "user", USER))
-    dry["experiments"]["spans"], dry["spool"]["bytes_overwritten"] = 1, done["spool"]["bytes_overwritten"]
+    dry["experiments"]["spans"], dry["spool"]["bytes_overwritten"] = 3, done["spool"]["bytes_overwritten"]
     assert dry == done
     with installation.metadata.transaction() as tx:
         assert len(tx.erasures.list(PROJECT, 10)) == 1
 
 
-@pytest.mark.parametrize("place", ["spool", "answers", "telemetry", "metadata"])
+@pytest.mark.parametrize("place", ["spool", "answers", "judges", "telemetry", "metadata"])
 def test_an_erasure_that_was_cut_off_is_finished_by_asking_again(installation: Installation, place: str) -> None:
     with pytest.raises(Overloaded):
         installation.erasure(fail_before=place).erase(ADMIN, "user", USER)
@@ -289,4 +326,4 @@ def test_the_subjects_of_one_project_are_not_those_of_another(installation: Inst
     elsewhere = Principal("q", "k", "bob", frozenset({Role.ADMIN}))
     report = installation.erasure().erase(elsewhere, "user", USER)
     assert report.traces == 0
-    assert installation.rows_with(SECRET) == 6
+    assert installation.rows_with(SECRET) == 8

@@ -23,6 +23,7 @@ from zirkel.core import (
     Conflict,
     EnvironmentRecord,
     EvidencePack,
+    ExperimentOptions,
     ExperimentRecord,
     ExperimentState,
     Incompatible,
@@ -541,12 +542,101 @@ def test_reopening_drops_errors_and_keeps_answers_and_claims(store: Metadata, pr
         tx.experiments.answer(answered(records[0]))
         tx.experiments.answer(errored(records[2]))
         tx.experiments.finish(project, "e1", 20)
-        assert tx.experiments.counts(project, "e1") == dict.fromkeys(TrialState, 1)
+        assert tx.experiments.counts(project, "e1") == dict.fromkeys(
+            (TrialState.ANSWERED, TrialState.CLAIMED, TrialState.ERRORED), 1
+        )
+        assert tx.experiments.has_failures(project, "e1")
         tx.experiments.reopen(project, "e1")
     with store.transaction() as tx:
         assert [record.item_id for record in tx.experiments.trials(project, "e1")] == ["answered", "claimed"]
         assert tx.experiments.get(project, "e1") == experiment(project)
         assert tx.experiments.counts(project, "e1") == {TrialState.ANSWERED: 1, TrialState.CLAIMED: 1}
+
+
+def test_reopening_lets_evaluators_that_failed_judge_again(store: Metadata, project: str) -> None:
+    good, bad = claim(project, "good"), claim(project, "bad")
+    with store.transaction() as tx:
+        tx.experiments.add(experiment(project))
+        tx.experiments.claim([good, bad])
+        tx.experiments.answer_all([answered(good), replace(answered(bad), errored_scores=1)])
+        assert tx.experiments.has_failures(project, "e1")
+        tx.experiments.reopen(project, "e1")
+    with store.transaction() as tx:
+        states = tx.experiments.states(project, "e1")
+        assert states == {("good", 0): TrialState.ANSWERED, ("bad", 0): TrialState.JUDGING}
+        assert [row.item_id for row in tx.experiments.trials(project, "e1", TrialState.JUDGING)] == ["bad"]
+
+
+def test_many_answers_are_written_over_their_claims_once(store: Metadata, project: str) -> None:
+    records = [claim(project, f"i{number}") for number in range(5)]
+    with store.transaction() as tx:
+        tx.experiments.claim(records)
+        tx.experiments.answer_all([answered(record, "first") for record in records[:3]])
+        tx.experiments.answer_all([answered(record, "second") for record in records])
+    with store.transaction() as tx:
+        outputs = [record.output for record in tx.experiments.trials(project, "e1")]
+        assert outputs == ["first"] * 3 + ["second"] * 2
+        assert len(tx.experiments.trials(project, "e1", TrialState.ANSWERED, 2)) == 2
+
+
+def test_judging_writes_scores_and_leaves_the_answer(store: Metadata, project: str) -> None:
+    unjudged = replace(answered(claim(project), "said"), state=TrialState.JUDGING, scores=None)
+    judged = replace(unjudged, state=TrialState.ANSWERED, output="other", scores={"m": {"state": "scored", "value": 1}})
+    with store.transaction() as tx:
+        tx.experiments.claim([claim(project)])
+        tx.experiments.judge_all([judged])
+        tx.experiments.answer_all([unjudged])
+        tx.experiments.judge_all([replace(judged, judges_usd=Decimal("0.25"), errored_scores=1)])
+        tx.experiments.judge_all([replace(judged, scores={})])
+    with store.transaction() as tx:
+        (found,) = tx.experiments.trials(project, "e1")
+    assert (found.output, found.scores, found.state) == ("said", judged.scores, TrialState.ANSWERED)
+    assert (found.judges_usd, found.errored_scores) == (Decimal("0.25"), 1)
+
+
+def test_an_answer_is_found_again_by_its_key_unless_it_is_errored_or_erased(store: Metadata, project: str) -> None:
+    keys = {name: name * 64 for name in "abcd"}
+    records = [replace(claim(project, name), answer_key=key, claimed_ns=5) for name, key in keys.items()]
+    newer = replace(claim(project, "a", 1), answer_key=keys["a"], claimed_ns=9)
+    with store.transaction() as tx:
+        tx.experiments.claim([*records, newer])
+        tx.experiments.answer_all([answered(records[0], "old"), answered(newer, "new"), errored(records[1])])
+        tx.experiments.answer_all([answered(records[2], "[erased]")])
+    with store.transaction() as tx:
+        found = tx.experiments.find_answers(project, [*keys.values(), "e" * 64])
+        assert {key: record.output for key, record in found.items()} == {keys["a"]: "new"}
+        assert tx.experiments.known_keys(project, keys.values()) >= {keys["a"]}
+        assert tx.experiments.find_answers(new_id(CLOCK), keys.values()) == {}
+
+
+def test_an_experiment_keeps_its_options_and_where_it_stopped(store: Metadata, project: str) -> None:
+    options = ExperimentOptions(concurrency=8, requests_per_s=0.5, early_stop=True, seed=7)
+    record = replace(experiment(project), options=options, other_experiment_id="e0", origin="local")
+    with store.transaction() as tx:
+        tx.experiments.add(record)
+    stopped = replace(record, state=ExperimentState.FINISHED, finished_ns=9, stopped_items=2)
+    with store.transaction() as tx:
+        assert tx.experiments.get(project, "e1") == record
+        tx.experiments.replan(stopped)
+    with store.transaction() as tx:
+        assert tx.experiments.get(project, "e1") == stopped
+    assert (record.planned, stopped.planned) == (6, 4)
+
+
+def test_costs_tell_calls_from_judges_and_from_what_was_there_before(store: Metadata, project: str) -> None:
+    first, second = claim(project, "i1"), claim(project, "i2")
+    with store.transaction() as tx:
+        tx.experiments.add(experiment(project))
+        tx.experiments.claim([first, second, claim(project, "i3")])
+        paid = replace(answered(first), judges_usd=None, output_tokens=7)
+        tx.experiments.answer_all([paid, replace(answered(second), cost_usd=None, is_cached=True)])
+    with store.transaction() as tx:
+        assert sorted(tx.experiments.costs(project, "e1"), key=lambda row: row[2]) == [
+            (Decimal("0.000012340"), None, False),
+            (None, Decimal(0), True),
+        ]
+        (sample,) = tx.experiments.samples(project, "triage", 10)
+    assert (sample.release, sample.output_tokens, sample.cost_usd) == ("r1", 7, Decimal("0.000012340"))
 
 
 def test_trials_come_by_item_and_trial(store: Metadata, project: str) -> None:

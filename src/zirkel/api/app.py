@@ -8,10 +8,14 @@ from zirkel.api.errors import install_error_handlers
 from zirkel.api.otlp import otlp_router
 from zirkel.api.rest import (
     costs_router,
+    datasets_router,
+    experiments_router,
     export_router,
     feedback_router,
+    gates_router,
     gateway_router,
     keys_router,
+    labels_router,
     limits_router,
     loop_router,
     observe_router,
@@ -20,6 +24,7 @@ from zirkel.api.rest import (
     scores_router,
     search_router,
     services_router,
+    verdicts_router,
 )
 from zirkel.api.services import Services
 
@@ -38,12 +43,17 @@ def create_api(services: Services) -> FastAPI:
     app.add_middleware(Guard, authenticate=services.access.authenticate)
     for router in (
         services_router,
+        experiments_router,
+        gates_router,
+        verdicts_router,
         loop_router,
         keys_router,
         gateway_router,
         limits_router,
         search_router,
         export_router,
+        datasets_router,
+        labels_router,
         costs_router,
         observe_router,
         scores_router,

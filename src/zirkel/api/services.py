@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zirkel.core import Alarm, Clock, Json
-from zirkel.evaluate import Evaluation
+from zirkel.evaluate import Estimates, Evaluation, Experiments, Labelling, Planning, Uploads
 from zirkel.govern import Access, Evidence
 from zirkel.govern.erasure import Erasure
 from zirkel.govern.gateway_config import GatewayConfiguration
@@ -20,6 +20,8 @@ from zirkel.observe.scores import Scores
 from zirkel.observe.search import Search
 from zirkel.ship import Shipping
 from zirkel.version import Registry
+from zirkel.version.dataset_checkup import DatasetHealth
+from zirkel.version.datasets import Datasets
 
 
 class Health(Protocol):
@@ -40,7 +42,14 @@ class Services:
 
     access: Access
     registry: Registry
+    datasets: Datasets
+    dataset_health: DatasetHealth
+    experiments: Experiments
+    estimates: Estimates
+    uploads: Uploads
     evaluation: Evaluation
+    planning: Planning
+    labelling: Labelling
     shipping: Shipping
     status: Status
     traces: Traces

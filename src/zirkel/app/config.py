@@ -90,6 +90,11 @@ class Config:
         return self.data_dir / "answers"
 
     @property
+    def judge_answers_path(self) -> Path:
+        """The kept answers of judges."""
+        return self.data_dir / "judge-answers"
+
+    @property
     def metrics_path(self) -> Path:
         """Where gateway workers leave their figures."""
         return self.data_dir / "metrics"

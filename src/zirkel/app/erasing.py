@@ -1,12 +1,12 @@
 """The places where something of an end user may be, and how each is emptied: stores joined to the erasure's port."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from zirkel.core import Clock
+from zirkel.core import Clock, judging_trace_id
 from zirkel.core.erasure import Findings, PlaceReport, Subject, TrialKey
 from zirkel.gateway.cache.bounded import count_entries
 from zirkel.store.blobs import Blobs
@@ -46,8 +46,11 @@ class DrainedFinder:
 class ErasedExperiments:
     """Data sets that hold items of the subject, what experiments answered to those, and in the subject's traces.
 
+    What people commented on such answers goes; the labels themselves say nothing of anybody, and stay.
+
     A data set is a file under its digest, which releases name for good: the file is removed, and one without the items
-    is read in its place. The calls that experiments made for such items go with them.
+    is read in its place. The calls that experiments and judges made for such items, and what judges were asked about
+    the subject's own traces, go with them.
     """
 
     metadata: Metadata
@@ -68,25 +71,29 @@ class ErasedExperiments:
         items = {dataset: erased[file].item_ids for dataset, file in present.items()}
         with self.metadata.transaction() as tx:
             trials = tx.erasures.find_trials(project_id, findings.trace_ids, items)
+            comments = tx.labels.erase_comments(project_id, trials, dry_run=dry_run)
         spans, left = 0, []
         if not dry_run:
             # The files last: they say which answers and calls belong to the subject, should this be cut off.
-            spans = self._erase_trials(project_id, trials)
+            spans = self._erase_calls(project_id, findings.trace_ids, trials)
             left = [line for file, found in erased.items() for line in self._replace(project_id, file, found)]
             self._delete_replaced()
         removed = {
             "data_sets": sum(1 for taken in items.values() if taken),
             "items": len({item for taken in items.values() for item in taken}),
             "answers": len(trials),
+            "label_comments": comments,
             "spans": spans,
         }
         return PlaceReport("experiments", removed, tuple(left))
 
-    def _erase_trials(self, project_id: str, trials: Sequence[TrialKey]) -> int:
-        """Remove the texts of answers; return how many spans of their calls were removed."""
-        if not trials:
+    def _erase_calls(self, project_id: str, trace_ids: Collection[str], trials: Sequence[TrialKey]) -> int:
+        """Remove the texts of answers; return how many spans of their calls and their judges' were removed."""
+        answers = {trial.trace_id for trial in trials}
+        judged = {judging_trace_id(trace_id) for trace_id in answers.union(trace_ids)}
+        if not judged:
             return 0
-        calls = self.telemetry.delete_traces(project_id, sorted({trial.trace_id for trial in trials}))
+        calls = self.telemetry.delete_traces(project_id, sorted(answers | judged))
         with self.metadata.transaction() as tx:
             tx.erasures.empty_trials(project_id, trials)
         return calls.spans

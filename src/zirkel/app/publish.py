@@ -199,7 +199,7 @@ def _wanted_releases(tx: Transaction, environments: Sequence[EnvironmentRecord])
     """Return every release that may be called: live, in a rollout, or in an experiment that is running."""
     wanted = {(state.project_id, state.stable_release) for state in environments}
     wanted |= {(state.project_id, state.rollout.release) for state in environments if state.rollout}
-    running = [e for e in tx.experiments.list(None) if e.state == ExperimentState.RUNNING]
+    running = [e for e in tx.experiments.list(None) if e.state == ExperimentState.RUNNING and e.origin == "gateway"]
     return wanted | {(experiment.project_id, experiment.release) for experiment in running}
 
 

@@ -1,11 +1,10 @@
 """The only joint: stores, services and faces put together; the type checker proves that each fits its port."""
 
-import json
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import sleep
 
 from starlette.types import ASGIApp
 
@@ -13,6 +12,7 @@ from zirkel.api import Services, create_api
 from zirkel.api.otlp_grpc import OtlpGrpcServer
 from zirkel.app.budgets import BudgetKeeper, LimitsFile, SharedCounters
 from zirkel.app.config import Config, read_variable
+from zirkel.app.dataset_sources import ObservedInputs
 from zirkel.app.disk_probe import DiskProbe
 from zirkel.app.erasing import (
     DrainedFinder,
@@ -22,21 +22,36 @@ from zirkel.app.erasing import (
     ErasedTelemetry,
     RewrittenMetadata,
 )
+from zirkel.app.experiment_answers import SpooledAnswers, SpooledTraces
 from zirkel.app.gateway_file import GatewayFile, Upkeep
 from zirkel.app.health import CoreHealth, Folders
+from zirkel.app.judge_answers import JudgeAnswers
+from zirkel.app.judging_wiring import build_judging
+from zirkel.app.prompt_costs import GatewayPromptCosts
 from zirkel.app.publish import SnapshotPublisher
 from zirkel.app.secrets import internal_key, key_pepper
 from zirkel.app.telemetry_wiring import Observing, build_observing
+from zirkel.app.uploaded_parts import ArtefactParts
 from zirkel.console import mount_console
 from zirkel.core import Clock, Json, SystemClock
 from zirkel.evaluate import (
-    Answer,
+    Calibration,
+    Estimates,
     Evaluation,
+    Experiments,
     GatewaySystem,
-    NoTools,
+    Labelling,
+    LabelQueue,
+    Labels,
+    LabelTransfer,
+    Planning,
     Runner,
+    RunnerPorts,
     RunnerSettings,
+    Turns,
+    Uploads,
     check_evaluator,
+    check_policy,
     summary_report,
 )
 from zirkel.gateway import hash_key
@@ -48,18 +63,20 @@ from zirkel.govern.privacy import PrivacyConfiguration
 from zirkel.govern.privacy_ports import ErasurePlace
 from zirkel.govern.restoration import Restoration
 from zirkel.govern.retention import RetentionService
-from zirkel.jobs import DurableJobs, Ingest, JobSettings
+from zirkel.jobs import DurableJobs, JobSettings
 from zirkel.jobs.retention import RetentionJob, steady_s
 from zirkel.observe import PriceShelf, PriceTables, Status
 from zirkel.observe.feedback import Feedback
+from zirkel.observe.price_books import PriceBooks
 from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.store.replaced_blobs import ReplacedBlobs
 from zirkel.store.shared import LmdbState
-from zirkel.store.telemetry import TelemetryStore
 from zirkel.store.telemetry.subject_queries import SubjectQueries
 from zirkel.version import Registry
+from zirkel.version.dataset_checkup import DatasetHealth
+from zirkel.version.datasets import Datasets
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +107,51 @@ def build_core(config: Config) -> Core:
     probe = DiskProbe(config.data_dir)
     health = CoreHealth(_folders(config), observing.spool_out, observing.spool_in, ingest, probe, clock, steady_s)
 
-    registry = Registry(metadata, ReplacedBlobs(blobs, metadata), clock, observing.maskers, check_evaluator)
+    kept = ReplacedBlobs(blobs, metadata)
+    observed = ObservedInputs(observing.exports)
+    registry = Registry(metadata, kept, clock, observing.maskers, check_evaluator, check_policy)
     publisher = SnapshotPublisher(config.snapshot_path, metadata, registry, vault, clock, shelf)
-    system = GatewaySystem(f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault), clock)
+    gateway_url, own_key = f"http://{config.host_in_url}:{config.gateway_port}", partial(internal_key, vault)
+    system = GatewaySystem(gateway_url, own_key, clock)
+    judge_answers = JudgeAnswers(config.judge_answers_path, clock, observing.maskers)
+    judging = build_judging(gateway_url, own_key, judge_answers)
     recorded = SpooledAnswers(ingest, telemetry)
     settings = RunnerSettings(concurrency=config.experiment_concurrency)
-    runner = Runner(metadata, registry, system, recorded, clock, sleep, settings, NoTools())
-    jobs = DurableJobs(JobSettings(config.jobs_url), lambda: runner, clock)
+    traces = SpooledTraces(ingest, telemetry)
+    ports = RunnerPorts(metadata, registry, system, recorded, clock, asyncio.sleep, judging.tools, traces)
+    turns = Turns(metadata, registry, Runner(ports, settings), clock)
+    jobs = DurableJobs(JobSettings(config.jobs_url), lambda: turns, clock)
     limits = LmdbState(config.limits_path)
     counters = SharedCounters(limits, clock)
     restoration = Restoration(metadata, telemetry, counters, clock)
     budgets = BudgetKeeper(restoration, LimitsFile(limits), publisher, ingest.drain)
     access = Access(metadata, budgets, vault, partial(hash_key, key_pepper(vault)), clock)
-    evaluation = Evaluation(metadata, registry, publisher, jobs, clock)
+    labelling = Labelling(
+        LabelQueue(metadata, registry, clock),
+        Labels(metadata, clock),
+        LabelTransfer(metadata, registry, clock),
+        Calibration(metadata, registry, clock),
+    )
+    evaluation = Evaluation(metadata, registry, kept, labelling.calibration, clock)
+    estimates = Estimates(metadata, registry, GatewayPromptCosts(PriceBooks(metadata, shelf, clock), clock))
     gateway = GatewayConfiguration(metadata, budgets, vault, clock, owner_file=config.gateway_file)
     watched = GatewayFile(Path(config.gateway_file), gateway, read_variable) if config.gateway_file else None
     upkeep = Upkeep(watched, publisher.publish, clock)
     retention = RetentionService(metadata, telemetry, clock)
     retention_job = RetentionJob(retention, clock)
     grpc = OtlpGrpcServer(observing.intake, access.authenticate, f"{config.host_in_url}:{config.otlp_grpc_port}")
+    datasets = Datasets(metadata, kept, clock, observing.maskers, observed)
     services = Services(
         access=access,
         registry=registry,
+        datasets=datasets,
+        dataset_health=DatasetHealth(metadata, kept, registry, clock, observed),
+        experiments=Experiments(metadata, registry, publisher, jobs, clock),
+        estimates=estimates,
+        uploads=Uploads(metadata, registry, ArtefactParts(metadata, kept, datasets, clock), clock),
         evaluation=evaluation,
+        planning=Planning(metadata, registry, estimates),
+        labelling=labelling,
         shipping=Shipping(metadata, registry, publisher, clock),
         status=Status(metadata, telemetry, OfflineQuality(evaluation), clock),
         traces=observing.traces,
@@ -128,7 +167,7 @@ def build_core(config: Config) -> Core:
         limits=LimitsOverview(metadata, telemetry, counters, clock),
         privacy=PrivacyConfiguration(metadata, observing.maskers, publisher, clock),
         retention=retention,
-        erasure=_erasure(config, metadata, blobs, observing, vault, clock),
+        erasure=_erasure(config, metadata, blobs, observing, judge_answers, vault, clock),
         health=health,
         clock=clock,
     )
@@ -153,6 +192,7 @@ def build_core(config: Config) -> Core:
         upkeep.stop()
         budgets.stop()
         jobs.close()
+        judging.close()
         observing.close()
         health.stop()
         probe.stop()
@@ -160,32 +200,6 @@ def build_core(config: Config) -> Core:
         metadata.close()
 
     return Core(app, access.bootstrap(), start, stop)
-
-
-class SpooledAnswers:
-    """An experiment's answers in the telemetry, after everything that is on its way there has arrived."""
-
-    def __init__(self, ingest: Ingest, telemetry: TelemetryStore) -> None:
-        self._ingest = ingest
-        self._telemetry = telemetry
-
-    def recorded(self, project_id: str, experiment_id: str) -> Mapping[str, Answer]:
-        """Return the answers of the release's own model by trace id; a fallback's answer is none of the release's."""
-        self._ingest.drain()
-        answers = self._telemetry.experiment_answers(project_id, experiment_id)
-        return {
-            answer.trace_id: Answer(
-                _text(answer.output), cost_usd=answer.cost_usd, duration_ms=answer.duration_ns / 1e6
-            )
-            for answer in answers
-            if answer.status != "error" and answer.attempt == 0
-        }
-
-
-def _text(output: str) -> str:
-    """Return an answer's text: the gateway records it as JSON text, a string for a pure text answer."""
-    message = json.loads(output) if output else ""
-    return message if isinstance(message, str) else str(message.get("content") or "")
 
 
 class OfflineQuality:
@@ -201,7 +215,13 @@ class OfflineQuality:
 
 
 def _erasure(
-    config: Config, metadata: Metadata, blobs: Blobs, observing: Observing, vault: Vault, clock: Clock
+    config: Config,
+    metadata: Metadata,
+    blobs: Blobs,
+    observing: Observing,
+    judge_answers: JudgeAnswers,
+    vault: Vault,
+    clock: Clock,
 ) -> Erasure:
     telemetry = observing.store
     subjects = SubjectQueries(telemetry.engine)
@@ -209,6 +229,7 @@ def _erasure(
         ErasedExperiments(metadata, blobs, telemetry, clock),
         ErasedSpool(config.spool_path, config.set_aside_path),
         ErasedAnswers(config.answers_path),
+        judge_answers,
         # Behind the others: it knows which traces are the subject's, should an erasure be cut off.
         ErasedTelemetry(telemetry, subjects),
         RewrittenMetadata(metadata),

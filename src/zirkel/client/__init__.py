@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zirkel.client.evaluating import evaluate
     from zirkel.client.http import Client, Unreachable
     from zirkel.client.observing import observe
     from zirkel.client.outbox import Delivery
@@ -27,6 +28,7 @@ __all__ = [
     "Unreachable",
     "current_trace_id",
     "delivery",
+    "evaluate",
     "flush",
     "init",
     "observe",
@@ -42,6 +44,7 @@ _ELSEWHERE = {
     "Unreachable": "http",
     "Delivery": "outbox",
     "Prompt": "prompts",
+    "evaluate": "evaluating",
     "observe": "observing",
 }
 """Modules of the names that ``sdk`` does not have."""

@@ -113,6 +113,17 @@ class Client:
         """Post a body and return the list that answers it."""
         return _list(self._send("POST", path, body, None))
 
+    def upload(self, path: str, data: bytes, media_type: str, parameters: Parameters | None = None) -> dict[str, Json]:
+        """Post a file and return the object that answers it."""
+        try:
+            headers = {"content-type": media_type}
+            response = self._http.post(path, content=data, headers=headers, params=parameters)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status_code >= 400:
+            raise _error(response)
+        return _object(response)
+
     def put(self, path: str, body: Json) -> dict[str, Json]:
         """Put a body and return the object that answers it."""
         return _object(self._send("PUT", path, body, None))

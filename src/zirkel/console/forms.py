@@ -8,7 +8,7 @@ from zirkel.core import Invalid, TooLarge, Unsupported
 
 MAX_FORM_BYTES = 16 * 1024
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
-MAX_FIELDS = 16
+MAX_FIELDS = 64
 
 
 async def read_form(request: Request) -> dict[str, str]:

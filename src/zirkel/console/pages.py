@@ -5,16 +5,17 @@ from starlette.responses import Response
 
 from zirkel.console.card import Card, make_card
 from zirkel.console.gateway import gateway_router
+from zirkel.console.labels import labels_router
 from zirkel.console.ledger import read_page
 from zirkel.console.rendering import Pages, serve_asset
-from zirkel.console.routing import page_route
+from zirkel.console.routing import page_route, redirect
 from zirkel.console.search import search_router
 from zirkel.console.services import ConsoleServices
 from zirkel.console.session import Sessions
 from zirkel.console.sign_in import sign_in_router
 from zirkel.console.tree import grow_tree
 from zirkel.console.viewer import Viewer, require_viewer
-from zirkel.core import Principal
+from zirkel.core import Principal, Role
 from zirkel.observe.search import Sought
 
 TRACES_ON_SERVICE = 20
@@ -27,6 +28,9 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
 
     @router.get("/")
     def home(viewer: Viewer = viewed) -> Response:
+        if viewer.principal.roles == {Role.LABEL}:
+            # Those who only label may see nothing else.
+            return redirect("/label")
         names = [service.name for service in services.registry.services(viewer.principal)]
         cards = [_card(services, viewer.principal, name) for name in names]
         return pages.render("home.html", {"viewer": viewer, "cards": cards})
@@ -63,6 +67,7 @@ def console_router(services: ConsoleServices, sessions: Sessions, pages: Pages) 
 
     router.include_router(search_router(services, sessions, pages))
     router.include_router(gateway_router(services, sessions, pages))
+    router.include_router(labels_router(services, sessions, pages))
     router.include_router(sign_in_router(services.access, sessions, pages))
     return router
 

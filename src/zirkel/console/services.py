@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from zirkel.core import Alarm, Clock
+from zirkel.evaluate import Labelling
 from zirkel.govern import Access, Evidence
 from zirkel.govern.gateway_config import GatewayConfiguration
 from zirkel.govern.limits_view import LimitsOverview
@@ -48,3 +49,5 @@ class ConsoleServices(Protocol):
     def limits(self) -> LimitsOverview: ...
     @property
     def health(self) -> Alarms: ...
+    @property
+    def labelling(self) -> Labelling: ...

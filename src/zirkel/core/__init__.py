@@ -5,6 +5,7 @@ from zirkel.core.bundle import ReleaseBundle
 from zirkel.core.canonical import Json, canonical_json, digest, sha256_hex
 from zirkel.core.clock import Clock, ManualClock, SystemClock, iso_utc
 from zirkel.core.definitions import (
+    SYSTEM_METRICS,
     BaselineSpec,
     ChatPrompt,
     DatasetItem,
@@ -44,7 +45,7 @@ from zirkel.core.errors import (
 )
 from zirkel.core.gateway_config import GatewayConfig, ModelAlias, SubjectLimits, TargetSpec, UpstreamSpec
 from zirkel.core.guardrails import GuardrailsSpec
-from zirkel.core.ids import derived_trace_id, new_id, new_span_id, new_trace_id
+from zirkel.core.ids import derived_trace_id, judging_trace_id, new_id, new_span_id, new_trace_id
 from zirkel.core.ledger import GENESIS_HASH, entry_hash
 from zirkel.core.pack import EvidencePack, Verification, checkpoint_message, decode_pack, encode_pack, verify_pack
 from zirkel.core.policy import (
@@ -62,8 +63,11 @@ from zirkel.core.policy import (
 from zirkel.core.principal import Principal, Role
 from zirkel.core.records import (
     AddedArtefact,
+    AnswerSample,
     Checkpoint,
     EnvironmentRecord,
+    ExperimentOptions,
+    ExperimentOrigin,
     ExperimentRecord,
     ExperimentState,
     KeyRecord,
@@ -78,7 +82,7 @@ from zirkel.core.records import (
     UpstreamRecord,
     VerdictRecord,
 )
-from zirkel.core.scores import Errored, Score, Scored, Unscored, score_from_json, score_to_json
+from zirkel.core.scores import Errored, Score, Scored, Unscored, score_from_json, score_to_json, without_texts
 from zirkel.core.spans import MODEL_KINDS, Span, SpanEvent, SpanKind, Usage
 from zirkel.core.telemetry import (
     Batch,
@@ -96,9 +100,11 @@ __all__ = [
     "ERROR_KINDS",
     "GENESIS_HASH",
     "MODEL_KINDS",
+    "SYSTEM_METRICS",
     "AddedArtefact",
     "Alarm",
     "AlarmLevel",
+    "AnswerSample",
     "BaselineSpec",
     "Batch",
     "Budget",
@@ -118,6 +124,8 @@ __all__ = [
     "EvaluatorsSpec",
     "EvidencePack",
     "ExampleTurn",
+    "ExperimentOptions",
+    "ExperimentOrigin",
     "ExperimentRecord",
     "ExperimentState",
     "FallbackReason",
@@ -197,6 +205,7 @@ __all__ = [
     "encode_spans",
     "entry_hash",
     "iso_utc",
+    "judging_trace_id",
     "new_id",
     "new_span_id",
     "new_trace_id",
@@ -204,4 +213,5 @@ __all__ = [
     "score_to_json",
     "sha256_hex",
     "verify_pack",
+    "without_texts",
 ]

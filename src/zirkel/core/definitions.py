@@ -95,18 +95,34 @@ class EvaluatorsSpec(_Strict, frozen=True, kw_only=True):
     evaluator: list[EvaluatorSpec]
 
 
+SYSTEM_METRICS = frozenset({"cost_usd", "latency_ms", "error_rate"})
+"""What a gate may ask of the system itself, beside evaluators: USD and ms of an answer, share of failed calls."""
+
+
 class MetricPolicy(_Strict, frozen=True, kw_only=True):
-    """What a gate asks of one evaluator's mean score: a margin, a floor, or both."""
+    """What a gate asks of one metric's mean: a margin, a floor, or both."""
 
     evaluator: str
+    """Name of an evaluator, or ``cost_usd``, ``latency_ms`` or ``error_rate`` of the system itself."""
     margin: float | None = None
-    """Largest loss against the baseline that is still accepted, above 0, in the score's unit."""
+    """Largest loss against the baseline that is still accepted, above 0, in the metric's unit."""
+    relative_margin: float | None = None
+    """The same as a share of the baseline's mean: 0.1 accepts 10 % more latency. Not beside ``margin``."""
     must_be_superior: bool = False
     """True if being no worse is not enough."""
     floor: float | None = None
     """Smallest acceptable mean of the candidate (largest, if lower is better), whatever the baseline does."""
-    direction: Literal["higher", "lower"] = "higher"
-    """Which way the score is better."""
+    direction: Literal["higher", "lower"] | None = None
+    """Which way the metric is better; as its kind says, if absent."""
+    minimum_items: int | None = None
+    """As the gate's, for this metric."""
+    segment: str = ""
+    """Items that are looked at: ``tag:X``, ``split:X``, ``cluster:X`` or ``FIELD:X`` of the metadata; all, if empty."""
+
+    @property
+    def name(self) -> str:
+        """The metric with its segment."""
+        return f"{self.evaluator} [{self.segment}]" if self.segment else self.evaluator
 
 
 class GatePolicy(_Strict, frozen=True, kw_only=True):
@@ -119,6 +135,8 @@ class GatePolicy(_Strict, frozen=True, kw_only=True):
     """Scored items below which the verdict is INCONCLUSIVE, whatever the scores say."""
     environment: str = "production"
     """The environment whose stable release is the baseline."""
+    uncalibrated: Literal["refuse", "accept"] = "refuse"
+    """What becomes of scores by a model that was not compared with people's labels, or not lately."""
 
 
 class PriceSpec(_Strict, frozen=True, kw_only=True):

@@ -23,6 +23,15 @@ def write_gateway_config(config: GatewayConfig) -> str:
     return "\n".join(_table(plain, "")).lstrip("\n") + "\n" if plain else ""
 
 
+def write_toml(values: Mapping[str, object]) -> str:
+    """Return plain values as TOML; reading it gives equal values. ``None`` has no form there.
+
+    Raises:
+        ValueError: If a value has no form in TOML.
+    """
+    return "\n".join(_table(values, "")).lstrip("\n") + "\n" if values else ""
+
+
 def plain_config(config: GatewayConfig) -> JsonObject:
     """Return the document as plain values; what equals its default is left out, however it was written."""
     return _plain_struct(config)

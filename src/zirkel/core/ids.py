@@ -36,3 +36,12 @@ def derived_trace_id(*parts: str) -> str:
     An experiment names its calls this way, so that an answer can be found again after a crash.
     """
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
+
+
+def judging_trace_id(trace_id: str) -> str:
+    """Return the trace of what judges were asked about an answer, by the answer's own trace.
+
+    It is another one, so that what a system did is not mixed with what was said of it; and whoever erases the answer
+    finds it.
+    """
+    return derived_trace_id(trace_id, "judging")

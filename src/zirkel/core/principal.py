@@ -17,6 +17,8 @@ class Role(StrEnum):
     READ = "read"
     FEEDBACK = "feedback"
     """Write feedback of end users, and nothing else: such a key may be public, in a browser."""
+    LABEL = "label"
+    """Label answers of experiments: see the queue's items and answers, say what they are worth, settle differences."""
 
 
 @dataclass(frozen=True, slots=True)

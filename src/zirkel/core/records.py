@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 from zirkel.core.canonical import Json
 from zirkel.core.policy import KeyPolicy
@@ -157,6 +158,27 @@ class ExperimentState(StrEnum):
     FINISHED = "finished"
 
 
+ExperimentOrigin = Literal["gateway", "local", "imported"]
+"""Who asked the system: the core through its gateway, a program that called ``zirkel.evaluate``, or another tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentOptions:
+    """How an experiment is run."""
+
+    concurrency: int | None = None
+    """Calls at once; the server's setting if None."""
+    requests_per_s: float | None = None
+    tokens_per_min: int | None = None
+    """Input and output tokens together."""
+    early_stop: bool = False
+    """Whether it may end before the last item, by a bound that holds however often one looks."""
+    seed: int = 0
+    """Of the items' order, if it may stop early."""
+    is_fresh: bool = False
+    """Whether everything is asked again, although the same was answered in another experiment."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:
     """A release run over a data set. Its id is derived from what it measures: the same plan is the same experiment."""
@@ -173,11 +195,17 @@ class ExperimentRecord:
     state: ExperimentState
     created_ns: int
     finished_ns: int | None = None
+    origin: ExperimentOrigin = "gateway"
+    other_experiment_id: str = ""
+    """The baseline's experiment on the same plan, if evaluators compare with it or both may stop early; else empty."""
+    options: ExperimentOptions = field(default_factory=ExperimentOptions)
+    stopped_items: int | None = None
+    """Items, in the order of ``options.seed``, after which it was decided and stopped; None if it was not."""
 
     @property
     def planned(self) -> int:
-        """Answers in all."""
-        return self.trials * self.items
+        """Answers in all; those up to the stop, if it was stopped early."""
+        return self.trials * (self.items if self.stopped_items is None else self.stopped_items)
 
 
 class TrialState(StrEnum):
@@ -185,7 +213,10 @@ class TrialState(StrEnum):
 
     CLAIMED = "claimed"
     """A call was about to be made; whether it was is found in the telemetry after a crash."""
+    JUDGING = "judging"
+    """Answered, and not yet judged by every evaluator."""
     ANSWERED = "answered"
+    """Answered and judged; evaluators that failed are among the scores."""
     ERRORED = "errored"
 
 
@@ -205,9 +236,34 @@ class TrialRecord:
     scores: Mapping[str, Mapping[str, Json]] | None = None
     """By evaluator, as ``core.scores`` writes them."""
     cost_usd: Decimal | None = None
+    """What the call cost when it was made; ``None`` if unknown. Not paid again if ``is_cached``."""
     duration_ms: float = 0.0
     is_recovered: bool = False
     """True if the answer was found in the telemetry after a crash instead of being asked for again."""
+    is_cached: bool = False
+    """True if the same release had given this answer to the same input and trial before; the trace is that call's."""
+    answer_key: str = ""
+    """Digest of all that the answer depends on; empty if it is not to be used again."""
+    tool_calls: tuple[Mapping[str, Json], ...] = ()
+    """Calls of tools that the answer asks for: ``name``, ``arguments`` as JSON text, ``call_id``."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    """``None`` if unknown."""
+    judges_usd: Decimal | None = Decimal(0)
+    """What its scores cost; ``None`` if unknown."""
+    errored_scores: int = 0
+    """Evaluators that failed; the next evaluation runs them again on the same answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSample:
+    """What one answer of an experiment took and cost."""
+
+    release: str
+    evaluators_digest: str
+    output_tokens: int | None
+    cost_usd: Decimal | None
+    judges_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from zirkel.core.canonical import Json
 
 _FREE = Decimal(0)
+_MEASURED = frozenset({"state", "value", "label", "cost_usd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,18 @@ def score_from_json(fields: Mapping[str, Json]) -> Score:
     if fields.get("state") == "errored":
         return Errored(str(fields.get("error")), cost_usd)
     raise ValueError(f"{dict(fields)!r} is not a stored score")
+
+
+def without_texts(fields: Mapping[str, Json], instead: str) -> dict[str, Json]:
+    """Return a stored form without what a judge wrote, who may quote what was judged; what is measured stays.
+
+    Args:
+        fields: As ``score_to_json`` returns it.
+        instead: Stands for a reason or an error that a score cannot be without.
+    """
+    kept = {name: value for name, value in fields.items() if name in _MEASURED}
+    needed = {"unscored": "reason", "errored": "error"}.get(str(fields.get("state")))
+    return kept | {needed: instead} if needed else kept
 
 
 def _cost(stored: Json) -> Decimal | None:

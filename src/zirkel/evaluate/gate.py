@@ -1,31 +1,57 @@
 """The gate: policy and evidence in, verdict and reasons out. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from scipy import special
+import numpy as np
 
 from zirkel.core import GatePolicy, MetricPolicy
-from zirkel.evaluate.compare import ExperimentSummary, MetricSummary, PairedMetric
-from zirkel.stats import (
-    MeanInterval,
-    NonInferiority,
-    Verdict,
-    non_inferiority,
-    non_inferiority_binary,
-    proportion_lower_bound,
-)
+from zirkel.core.wording import say_amount, say_bounds
+from zirkel.evaluate.calibration_ports import CalibrationState
+from zirkel.evaluate.compare import Pair, pair_columns
+from zirkel.evaluate.gate_bounds import corrected_difference, corrected_mean, floor_bounds, margin_bounds
+from zirkel.evaluate.gate_inputs import GateInputs
+from zirkel.evaluate.measure import Measured
+from zirkel.evaluate.metrics import ERROR_RATE, Metric
+from zirkel.evaluate.needed import items_needed, power_per_metric, price_of_items
+from zirkel.stats import Interval, Verdict, non_inferiority_interval
+from zirkel.stats.prediction_powered import PredictionPowered
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTest:
+    """What was held against what."""
+
+    bounds: Interval
+    limit: float
+    """The margin, above 0, or the floor."""
+    is_relative: bool
+    """True if bounds and limit are shares of the baseline's mean."""
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class MetricVerdict:
     """What the gate says of one metric, and why."""
 
-    evaluator: str
+    metric: Metric
+    name: str
+    """With the segment, if only a part of the items is looked at."""
     verdict: Verdict
     reason: str
+    difference: MetricTest | None = None
+    """Candidate minus baseline against the margin; None if there is no margin, or nothing to test."""
+    mean: MetricTest | None = None
+    """The candidate's mean against the floor; None as above."""
     items_needed: int | None = None
-    """INCONCLUSIVE only: items in total that would probably decide it."""
+    """INCONCLUSIVE only: items in all (of the segment) that would probably decide it."""
+    items_more: int | None = None
+    """How many of them are not there yet."""
+    price_usd: Decimal | None = None
+    """What those would cost, both releases and their judges together; None if a price is unknown."""
+    labels_needed: int | None = None
+    """INCONCLUSIVE only, for a judge that labels correct: labels in all that would probably decide it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,146 +61,236 @@ class GateDecision:
     verdict: Verdict
     reason: str
     metrics: tuple[MetricVerdict, ...]
+    notes: tuple[str, ...] = ()
+    """What whoever relies on the verdict has to know beside it."""
+    items_more: int | None = None
+    """INCONCLUSIVE only: further items that would probably decide every metric."""
+    price_usd: Decimal | None = None
+    """What they would cost."""
 
 
-def decide(
-    policy: GatePolicy,
-    candidate: ExperimentSummary,
-    paired: Mapping[str, PairedMetric] | None,
-    baseline: ExperimentSummary | None = None,
-) -> GateDecision:
+def decide(inputs: GateInputs) -> GateDecision:
     """Return the verdict of a policy on the evidence.
 
     The gate is an intersection-union test: each metric is tested at the full alpha, and all must pass, so the
     probability of shipping a release that is worse in any of them is at most alpha.
 
-    Args:
-        policy: What is asked.
-        candidate: What the candidate's experiment found.
-        paired: Differences against the baseline by evaluator; None if there is nothing to compare with.
-        baseline: What the baseline's experiment found, to see that it is complete too.
-
     Source: Berger (1982), Technometrics 24(4), 295-300 (intersection-union tests).
     """
-    for name, summary in (("candidate", candidate), ("baseline", baseline)):
-        missing = summary.experiment.planned - summary.answered if summary else 0
-        if summary and missing:
-            planned = summary.experiment.planned
-            reason = f"{missing} of {planned} answers of the {name} are missing or errored; run zirkel eval again"
-            return GateDecision("INCONCLUSIVE", reason, ())
-    metrics = tuple(_decide_metric(policy, metric, candidate, paired) for metric in policy.metric)
+    incomplete = _incomplete(inputs)
+    if incomplete:
+        return GateDecision("INCONCLUSIVE", incomplete, ())
+    metrics = tuple(_decide_metric(inputs, wanted) for wanted in inputs.policy.metric)
+    notes = _notes(inputs)
     for verdict in ("FAIL", "INCONCLUSIVE"):
         found = [metric for metric in metrics if metric.verdict == verdict]
         if found:
-            return GateDecision(found[0].verdict, "; ".join(f"{m.evaluator}: {m.reason}" for m in found), metrics)
+            reason = "; ".join(f"{m.name}: {m.reason}" for m in found)
+            more = _items_more(metrics) if verdict == "INCONCLUSIVE" else None
+            price = price_of_items(inputs, more) if more is not None else None
+            return GateDecision(found[0].verdict, reason, metrics, notes, more, price)
     superior = [metric for metric in metrics if metric.verdict == "SUPERIOR"]
-    told = superior or metrics
-    reason = "; ".join(f"{metric.evaluator}: {metric.reason}" for metric in told)
-    return GateDecision("SUPERIOR" if superior else "PASS", reason, metrics)
+    reason = "; ".join(f"{metric.name}: {metric.reason}" for metric in superior or metrics)
+    return GateDecision("SUPERIOR" if superior else "PASS", reason, metrics, notes)
 
 
-def _decide_metric(
-    policy: GatePolicy,
-    metric: MetricPolicy,
-    candidate: ExperimentSummary,
-    paired: Mapping[str, PairedMetric] | None,
-) -> MetricVerdict:
-    summary = candidate.metrics[metric.evaluator]
-    if summary.interval is None or summary.scored_items < policy.minimum_items:
-        return _too_few(metric, summary.scored_items, "scored", policy)
+def _incomplete(inputs: GateInputs) -> str:
+    """Return which answers are not there; an error is an answer only to a gate that asks how many there are."""
+    counts_errors = any(wanted.evaluator == ERROR_RATE.name for wanted in inputs.policy.metric)
+    for name, measured in (("candidate", inputs.candidate), ("baseline", inputs.baseline)):
+        if measured is None:
+            continue
+        missing = measured.missing if counts_errors else measured.experiment.planned - measured.answered
+        if missing:
+            what = "missing" if counts_errors else "missing or errored"
+            said = f"{missing} of {measured.experiment.planned} answers of the {name} are {what}"
+            return f"{said}; run zirkel eval again"
+    return ""
+
+
+def _notes(inputs: GateInputs) -> tuple[str, ...]:
+    notes = []
+    for name, measured in (("candidate", inputs.candidate), ("baseline", inputs.baseline)):
+        if measured and measured.errored:
+            notes.append(f"{measured.errored} answers of the {name} errored and have no scores")
+    if inputs.is_stopped_early:
+        notes.append("the experiment was stopped early: its bounds hold however often one looked, and are wider")
+    for wanted in inputs.policy.metric:
+        judge = inputs.judges.get(wanted.evaluator)
+        if judge and judge.mean.state != CalibrationState.CALIBRATED:
+            notes.append(
+                f"{wanted.name} is the word of a judge that is not calibrated ({judge.mean.reason}); "
+                'gate.toml accepts that with uncalibrated = "accept"'
+            )
+    return tuple(dict.fromkeys(notes))
+
+
+def _decide_metric(inputs: GateInputs, wanted: MetricPolicy) -> MetricVerdict:
+    metric = _metric(inputs, wanted)
+    refused = _refusal(inputs, metric)
+    if refused:
+        return MetricVerdict(metric, wanted.name, "INCONCLUSIVE", refused)
+    rows = inputs.frame.rows(wanted.segment)
+    column = inputs.candidate.columns[metric.name]
+    scored = rows[column.counts(len(inputs.frame.ids))[rows] > 0]
+    too_few = _too_few(inputs, wanted, len(scored), "scored", len(np.unique(inputs.frame.sources[scored])))
+    if too_few and corrected_mean(inputs, wanted) is None:
+        return too_few
     parts = []
-    if metric.floor is not None:
-        parts.append(_decide_floor(metric, metric.floor, summary, summary.interval, policy.alpha))
-    if metric.margin is not None:
-        parts.append(_decide_margin(metric, metric.margin, paired, policy, has_floor=metric.floor is not None))
+    if wanted.floor is not None:
+        parts.append(_decide_floor(inputs, wanted, metric, wanted.floor))
+    if wanted.margin is not None or wanted.relative_margin is not None:
+        parts.append(_decide_margin(inputs, wanted, metric))
     return _worst(parts)
 
 
-def _too_few(metric: MetricPolicy, count: int, what: str, policy: GatePolicy) -> MetricVerdict:
-    needed = max(policy.minimum_items, 2)
-    if count >= needed:
-        reason = f"all {count} items {what} are of one cluster, which says nothing about other clusters"
-        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason)
-    reason = f"{count} items are {what}, the policy asks for {needed}"
-    return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason, needed)
+def _metric(inputs: GateInputs, wanted: MetricPolicy) -> Metric:
+    found = inputs.metrics[wanted.evaluator]
+    direction = wanted.direction or found.direction
+    return replace(found, direction=direction)
 
 
-def _decide_floor(
-    metric: MetricPolicy, floor: float, summary: MetricSummary, interval: MeanInterval, alpha: float
-) -> MetricVerdict:
-    low, high = _one_sided_bounds(interval, alpha, is_pass_fail=summary.is_pass_fail)
-    sign = 1 if metric.direction == "higher" else -1
-    word = "floor" if sign > 0 else "ceiling"
-    inner, outer = (low, high) if sign > 0 else (high, low)
-    said = f"mean {interval.estimate:.3f}, one-sided bound {inner:.3f}, {word} {floor:g}"
-    if sign * inner >= sign * floor:
-        return MetricVerdict(metric.evaluator, "PASS", said)
-    if sign * outer < sign * floor:
-        return MetricVerdict(metric.evaluator, "FAIL", said)
-    return MetricVerdict(metric.evaluator, "INCONCLUSIVE", said)
+def _refusal(inputs: GateInputs, metric: Metric) -> str:
+    """Return why a metric cannot be decided at all: a judge without calibration, or values that are not there."""
+    judge = inputs.judges.get(metric.name)
+    if metric.needs_labels and inputs.policy.uncalibrated == "refuse":
+        if judge is None:
+            command = _label_command(inputs, metric)
+            return f"this needs people's labels, and there are none; run: {command}"
+        states = [judge.mean, *([judge.difference] if judge.difference else [])]
+        bad = next((found for found in states if found.state != CalibrationState.CALIBRATED), None)
+        if bad:
+            command = _label_command(inputs, metric)
+            return f"the judge is not calibrated: {bad.reason}" + ("" if command in bad.reason else f"; run: {command}")
+    for name, measured in (("candidate", inputs.candidate), ("baseline", inputs.baseline)):
+        errored = measured.columns[metric.name].errored if measured else 0
+        if errored and metric.unit == "usd" and not metric.evaluator_digest:
+            return f"the price of {errored} answers of the {name} is unknown; set one with prices.toml or zirkel prices"
+        if errored:
+            return f"{errored} scores of the {name} are errored; run zirkel eval again"
+    return ""
 
 
-def _decide_margin(
-    metric: MetricPolicy,
-    margin: float,
-    paired: Mapping[str, PairedMetric] | None,
-    policy: GatePolicy,
-    *,
-    has_floor: bool,
-) -> MetricVerdict:
-    if paired is None:
-        if has_floor and not metric.must_be_superior:
-            return MetricVerdict(metric.evaluator, "PASS", "nothing is live to compare with; the floor decides")
-        reason = "nothing is live to compare with, and the policy gives no floor"
-        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", reason)
-    difference = paired[metric.evaluator].difference
-    if difference is None or difference.n < policy.minimum_items:
-        return _too_few(metric, paired[metric.evaluator].shared_items, "scored for both releases", policy)
-    test = _test_margin(metric, margin, paired[metric.evaluator], difference, policy.alpha)
-    said = (
-        f"difference {test.estimate:+.3f}, one-sided bounds {test.lower:+.3f} to {test.upper:+.3f}, margin {margin:g}"
-    )
-    if metric.must_be_superior and test.verdict == "PASS":
-        return MetricVerdict(metric.evaluator, "INCONCLUSIVE", f"{said}; it must be superior", test.items_needed)
-    if test.items_needed is not None:
-        said = f"{said}; about {test.items_needed} items would decide it"
-    return MetricVerdict(metric.evaluator, test.verdict, said, test.items_needed)
+def _label_command(inputs: GateInputs, metric: Metric) -> str:
+    return f"zirkel label {inputs.service} --evaluator {metric.name}"
 
 
-def _test_margin(
-    metric: MetricPolicy, margin: float, paired: PairedMetric, difference: MeanInterval, alpha: float
-) -> NonInferiority:
-    """Return the score test for independent pass/fail items, where t bounds are too narrow, else the t test."""
-    if paired.is_pass_fail and difference.n_clusters is None:
-        return non_inferiority_binary(
-            paired.better_items,
-            paired.worse_items,
-            difference.n,
-            margin=margin,
-            direction=metric.direction,
-            alpha=alpha,
+def _too_few(inputs: GateInputs, wanted: MetricPolicy, count: int, what: str, sources: int) -> MetricVerdict | None:
+    metric = _metric(inputs, wanted)
+    asked = wanted.minimum_items if wanted.minimum_items is not None else inputs.policy.minimum_items
+    needed = max(asked, 2)
+    if count < needed:
+        where = f" in {wanted.segment}" if wanted.segment else ""
+        reason = f"{count} items{where} are {what}, the policy asks for {needed}"
+        more = needed - count
+        price = price_of_items(inputs, more)
+        return MetricVerdict(
+            metric, wanted.name, "INCONCLUSIVE", reason, items_needed=needed, items_more=more, price_usd=price
         )
-    return non_inferiority(difference, margin=margin, direction=metric.direction, alpha=alpha)
+    if sources < 2:
+        reason = f"all {count} items {what} are of one cluster, which says nothing about other clusters"
+        return MetricVerdict(metric, wanted.name, "INCONCLUSIVE", reason)
+    return None
 
 
-def _one_sided_bounds(interval: MeanInterval, alpha: float, *, is_pass_fail: bool) -> tuple[float, float]:
-    """Return the lower and upper bound that are each wrong with probability alpha."""
-    if is_pass_fail and interval.n_clusters is None:
-        # Exact: near 0 and 1 a t bound would be too close.
-        passes = round(interval.estimate * interval.n)
-        low = proportion_lower_bound(passes, interval.n, alpha=alpha).low
-        return low, 1 - proportion_lower_bound(interval.n - passes, interval.n, alpha=alpha).low
-    if interval.standard_error == 0:
-        # A t bound of scores that are all alike would be a point; count them instead (the rule of three).
-        units = interval.n_clusters or interval.n
-        radius = 1 - proportion_lower_bound(units, units, alpha=alpha).low
-        return max(0.0, interval.estimate - radius), min(1.0, interval.estimate + radius)
-    radius = float(special.stdtrit(interval.degrees_of_freedom, 1 - alpha)) * interval.standard_error
-    return interval.estimate - radius, interval.estimate + radius
+def _decide_floor(inputs: GateInputs, wanted: MetricPolicy, metric: Metric, floor: float) -> MetricVerdict:
+    bounds, labels = floor_bounds(inputs, wanted, metric), corrected_mean(inputs, wanted)
+    is_higher = metric.direction == "higher"
+    inner, outer = (bounds.low, bounds.high) if is_higher else (bounds.high, bounds.low)
+    sign = 1 if is_higher else -1
+    verdict: Verdict = "PASS" if sign * inner >= sign * floor else "INCONCLUSIVE"
+    if sign * outer < sign * floor:
+        verdict = "FAIL"
+    word = "floor" if is_higher else "ceiling"
+    mean, bound = say_amount(bounds.estimate, metric.unit), say_amount(inner, metric.unit)
+    said = f"mean {mean}, one-sided bound {bound}, {word} {floor:g}{_judged(inputs, metric, labels)}"
+    test = MetricTest(bounds, floor, is_relative=False, verdict=verdict)
+    gap = sign * (bounds.estimate - floor)
+    decided = MetricVerdict(metric, wanted.name, verdict, said, mean=test)
+    return _with_need(inputs, decided, bounds, gap, counts_labels=labels is not None)
+
+
+def _decide_margin(inputs: GateInputs, wanted: MetricPolicy, metric: Metric) -> MetricVerdict:
+    if inputs.baseline is None:
+        return _nothing_to_compare(wanted, metric)
+    pair, labels = _pair(inputs, wanted, inputs.baseline), corrected_difference(inputs, wanted)
+    too_few = _too_few(inputs, wanted, len(pair.rows), "scored for both releases", pair.n_sources)
+    if too_few and labels is None:
+        return too_few
+    found = margin_bounds(inputs, wanted, metric, pair)
+    if isinstance(found, str):
+        return MetricVerdict(metric, wanted.name, "INCONCLUSIVE", found)
+    is_relative = wanted.relative_margin is not None
+    margin = wanted.relative_margin if wanted.relative_margin is not None else wanted.margin
+    assert margin is not None
+    verdict = non_inferiority_interval(found, margin=margin, direction=metric.direction).verdict
+    said = f"difference {say_bounds(found, metric.unit, is_relative=is_relative)}, margin {margin:g}"
+    said += _judged(inputs, metric, labels)
+    target = margin
+    if wanted.must_be_superior and verdict == "PASS":
+        verdict, said, target = "INCONCLUSIVE", f"{said}; it must be superior", 0.0
+    test = MetricTest(found, margin, is_relative, verdict)
+    gap = (found.estimate if metric.direction == "higher" else -found.estimate) + target
+    decided = MetricVerdict(metric, wanted.name, verdict, said, difference=test)
+    return _with_need(inputs, decided, found, gap, counts_labels=labels is not None)
+
+
+def _nothing_to_compare(wanted: MetricPolicy, metric: Metric) -> MetricVerdict:
+    if wanted.floor is not None and not wanted.must_be_superior:
+        reason = "nothing is live to compare with; the floor decides"
+        return MetricVerdict(metric, wanted.name, "PASS", reason)
+    reason = "nothing is live to compare with, and the policy gives no floor"
+    return MetricVerdict(metric, wanted.name, "INCONCLUSIVE", reason)
+
+
+def _pair(inputs: GateInputs, wanted: MetricPolicy, baseline: Measured) -> Pair:
+    ours, theirs = inputs.candidate.columns[wanted.evaluator], baseline.columns[wanted.evaluator]
+    return pair_columns(ours, theirs, inputs.frame, inputs.frame.rows(wanted.segment))
+
+
+def _judged(inputs: GateInputs, metric: Metric, corrected: PredictionPowered | None) -> str:
+    """Return whose word a judged metric is."""
+    if corrected is not None:
+        return f" (corrected by {corrected.n} labels, worth {corrected.effective_labels:.0f})"
+    return " (the judge's own word: too few labels of these answers)" if metric.name in inputs.judges else ""
+
+
+def _with_need(
+    inputs: GateInputs, said: MetricVerdict, bounds: Interval, gap: float, *, counts_labels: bool
+) -> MetricVerdict:
+    """Return an inconclusive verdict with how many items would decide it, and at which price; or how many labels."""
+    if said.verdict != "INCONCLUSIVE":
+        return said
+    needed = items_needed(bounds, gap, said.metric.direction, power_per_metric(len(inputs.policy.metric)))
+    if needed is None:
+        return said
+    more = needed - bounds.n
+    if counts_labels:
+        reason = f"{said.reason}; about {needed} labels would decide it ({more} more)"
+        return replace(said, reason=reason, labels_needed=needed)
+    price = price_of_items(inputs, more)
+    at = f", for about {price:.2g} USD" if price is not None else ""
+    reason = f"{said.reason}; about {needed} items would decide it ({more} more{at})"
+    return replace(said, reason=reason, items_needed=needed, items_more=more, price_usd=price)
+
+
+def _items_more(metrics: Sequence[MetricVerdict]) -> int | None:
+    undecided = [metric.items_more for metric in metrics if metric.verdict == "INCONCLUSIVE"]
+    known = [more for more in undecided if more is not None]
+    return max(known) if known and len(known) == len(undecided) else None
 
 
 def _worst(parts: Sequence[MetricVerdict]) -> MetricVerdict:
     order = ("FAIL", "INCONCLUSIVE", "SUPERIOR", "PASS")
     first = min(parts, key=lambda part: order.index(part.verdict))
-    reason = "; ".join(part.reason for part in parts)
-    return MetricVerdict(first.evaluator, first.verdict, reason, first.items_needed)
+    return replace(
+        first,
+        reason="; ".join(part.reason for part in parts),
+        difference=next((part.difference for part in parts if part.difference), None),
+        mean=next((part.mean for part in parts if part.mean), None),
+    )
+
+
+def policy_segments(policy: GatePolicy) -> list[str]:
+    """Return the segments that a policy names, each once."""
+    return list(dict.fromkeys(metric.segment for metric in policy.metric if metric.segment))

@@ -1,191 +1,186 @@
 """Running an experiment in slices: each slice can be cut off at any point and taken up again."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from functools import partial
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
-from zirkel.core import (
-    Clock,
-    DatasetItem,
-    EvaluatorsSpec,
-    ExperimentRecord,
-    Json,
-    NotFound,
-    Score,
-    TrialRecord,
-    TrialState,
-    derived_trace_id,
-    score_to_json,
+from zirkel.core import Clock, ExperimentRecord, NotFound, TrialRecord, TrialState
+from zirkel.evaluate.asking import Asker
+from zirkel.evaluate.evaluators import Tools
+from zirkel.evaluate.identity import cells
+from zirkel.evaluate.journal import Journal
+from zirkel.evaluate.pace import Pace, Sleep
+from zirkel.evaluate.pipeline import Pipeline, Work
+from zirkel.evaluate.ports import (
+    Activity,
+    EvaluateMetadata,
+    NoTraces,
+    RecordedAnswers,
+    Releases,
+    SystemUnderTest,
+    TraceReader,
 )
-from zirkel.evaluate.evaluators import Tools, score_subject
-from zirkel.evaluate.ports import Answer, EvaluateMetadata, Question, RecordedAnswers, Releases, SystemUnderTest
+from zirkel.evaluate.recovery import Recovery
+from zirkel.evaluate.run_plan import RunPlan, RunPlans
+from zirkel.evaluate.scoring import Scorer
 from zirkel.evaluate.subject import Subject
 
-SLICE = 64
-"""Answers a slice asks for; between slices the job notes how far it is."""
-ATTEMPTS = 3
-"""Calls for one answer before it is noted as errored."""
+States = Mapping[tuple[str, int], TrialState]
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerSettings:
-    """How an experiment is run."""
+    """How experiments are run."""
 
     concurrency: int = 4
-    """Calls at once."""
+    """Calls at once, where an experiment does not say otherwise."""
+    judges: int = 4
+    """Models that are asked at once to judge, beside the calls."""
     grace_s: float = 10.0
     """How long an answer that was on its way when the core was killed may take to arrive in the telemetry."""
+    slice_answers: int = 2048
+    """Answers after which other experiments have their turn."""
+    commit_answers: int = 64
+    """Answers that are written in one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerPorts:
+    """What a run needs of the world."""
+
+    metadata: EvaluateMetadata
+    releases: Releases
+    system: SystemUnderTest
+    recorded: RecordedAnswers
+    clock: Clock
+    sleep: Sleep
+    tools: Tools
+    traces: TraceReader = field(default_factory=NoTraces)
 
 
 class Runner:
-    """Asks, scores and records."""
+    """Asks, judges and records. One slice at a time."""
 
-    def __init__(
-        self,
-        metadata: EvaluateMetadata,
-        releases: Releases,
-        system: SystemUnderTest,
-        recorded: RecordedAnswers,
-        clock: Clock,
-        wait: Callable[[float], None],
-        settings: RunnerSettings,
-        tools: Tools,
-    ) -> None:
-        self._metadata = metadata
-        self._releases = releases
-        self._system = system
-        self._recorded = recorded
-        self._clock = clock
-        self._wait = wait
+    def __init__(self, ports: RunnerPorts, settings: RunnerSettings) -> None:
+        self._ports = ports
         self._settings = settings
-        self._tools = tools
+        self._plans = RunPlans(ports.releases)
+        self._recovery = Recovery(ports.metadata, ports.recorded, ports.clock, ports.sleep, grace_s=settings.grace_s)
 
-    def run_slice(self, project_id: str, experiment_id: str) -> bool:
-        """Take an experiment one slice further; return False when nothing is left to ask.
+    def run_slice(self, project_id: str, experiment_id: str, items: int | None = None) -> bool:
+        """Take an experiment one slice further; return False when nothing is left to do.
 
         Calls that a crash cut off are looked for in the telemetry first, so that no answer is paid for twice.
+
+        Args:
+            project_id: Whose experiment.
+            experiment_id: Which one; it blocks meanwhile.
+            items: Only so many items, the first in its order; all, if None. It is not finished then.
+
+        Raises:
+            NotFound: If there is no such experiment.
+            Conflict: If another run has claimed some of it.
         """
-        with self._metadata.transaction() as tx:
+        with self._ports.metadata.transaction() as tx:
             experiment = tx.experiments.get(project_id, experiment_id)
-            trials = tx.experiments.trials(project_id, experiment_id)
+            states = tx.experiments.states(project_id, experiment_id)
         if experiment is None:
             raise NotFound(f"experiment {experiment_id!r} does not exist")
-        items = {item.id: item for item in self._releases.dataset(project_id, experiment.dataset_digest)}
-        evaluators = self._releases.evaluators(project_id, experiment.evaluators_digest)
-        score = partial(_score, evaluators, self._tools)
-        claimed = [trial for trial in trials if trial.state == TrialState.CLAIMED]
-        if claimed:
-            self._recover(claimed, items, score)
-            return True
-        known = {(trial.item_id, trial.trial) for trial in trials}
-        cells = [(item_id, trial) for item_id in items for trial in range(experiment.trials)]
-        pending = [cell for cell in cells if cell not in known][:SLICE]
-        if not pending:
-            return not self._finish(experiment)
-        self._ask_all(experiment, [_claim(experiment, cell, self._clock.now_ns()) for cell in pending], items, score)
+        plan = self._plans.open(experiment)
+        pending = self._pending(plan, states, items)
+        has_rest = any(state in (TrialState.CLAIMED, TrialState.JUDGING) for state in states.values())
+        if not pending and not has_rest:
+            return False if items is not None else not self._finish(experiment)
+        asyncio.run(self._run(plan, pending, states))
         return True
+
+    def _pending(self, plan: RunPlan, states: States, items: int | None) -> list[tuple[str, int]]:
+        most = plan.experiment.stopped_items if items is None else items
+        wanted = list(plan.items.values())[:most]
+        missing = (cell for cell in cells(wanted, plan.experiment.trials) if cell not in states)
+        return list(islice(missing, self._settings.slice_answers))
 
     def _finish(self, experiment: ExperimentRecord) -> bool:
-        """Return whether everything is answered; False if errored answers were dropped meanwhile, to be asked again."""
+        """Return whether all is answered and judged; False if errored answers were dropped meanwhile."""
         key = (experiment.project_id, experiment.experiment_id)
-        with self._metadata.transaction() as tx:
-            if sum(tx.experiments.counts(*key).values()) < experiment.planned:
+        with self._ports.metadata.transaction() as tx:
+            counts = tx.experiments.counts(*key)
+            if counts.get(TrialState.ANSWERED, 0) + counts.get(TrialState.ERRORED, 0) < experiment.planned:
                 return False
-            tx.experiments.finish(*key, self._clock.now_ns())
+            tx.experiments.finish(*key, self._ports.clock.now_ns())
         return True
 
-    def _recover(self, claimed: Sequence[TrialRecord], items: Mapping[str, DatasetItem], score: "ScoreAll") -> None:
-        """Finish the calls that were under way when the last run was cut off, or free them to be asked again."""
-        deadline_ns = self._clock.now_ns() + int(self._settings.grace_s * 1e9)
-        first = claimed[0]
-        missing = list(claimed)
-        while missing:
-            found = self._recorded.recorded(first.project_id, first.experiment_id)
-            for claim in [claim for claim in missing if claim.trace_id in found]:
-                self._write(replace(claim, is_recovered=True), found[claim.trace_id], items[claim.item_id], score)
-            missing = [claim for claim in missing if claim.trace_id not in found]
-            if self._clock.now_ns() >= deadline_ns:
-                break
-            if missing:
-                self._wait(0.5)
-        with self._metadata.transaction() as tx:
-            tx.experiments.release(missing)
+    async def _run(self, plan: RunPlan, pending: Sequence[tuple[str, int]], states: States) -> None:
+        experiment = plan.experiment
+        is_late = plan.needs.trace or plan.needs.other_output
+        try:
+            judging = await self._unfinished(plan, states)
+            # Where more is needed than the answer, it is looked up for many at once, in a slice of their own.
+            subject = self._late_subjects(plan, judging) if is_late else plan.subject
+            groups = iter(()) if (is_late and judging) else self._groups(plan, pending)
+            work = Work(plan.question, subject, judge_now=not is_late)
+            options = experiment.options
+            pace = Pace(
+                self._ports.clock,
+                self._ports.sleep,
+                requests_per_s=options.requests_per_s,
+                tokens_per_min=options.tokens_per_min,
+            )
+            asker = Asker(self._ports.system, pace, self._ports.sleep)
+            with (
+                Scorer(plan.evaluators, self._ports.tools, judges=self._settings.judges) as scorer,
+                Journal(
+                    self._ports.metadata, most_waiting=self._settings.commit_answers, is_fresh=options.is_fresh
+                ) as journal,
+            ):
+                concurrency = options.concurrency or self._settings.concurrency
+                pipeline = Pipeline(asker, scorer, journal, work, concurrency=concurrency)
+                await pipeline.run(groups, judging)
+        finally:
+            await self._ports.system.close()
 
-    def _ask_all(
-        self,
-        experiment: ExperimentRecord,
-        claims: Sequence[TrialRecord],
-        items: Mapping[str, DatasetItem],
-        score: "ScoreAll",
-    ) -> None:
-        with self._metadata.transaction() as tx:
-            tx.experiments.claim(claims)
-        with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="experiment") as pool:
-            asked = {pool.submit(self._ask, experiment, claim, items[claim.item_id]): claim for claim in claims}
-            for future in as_completed(asked):
-                claim = asked[future]
-                self._write(claim, future.result(), items[claim.item_id], score)
+    async def _unfinished(self, plan: RunPlan, states: States) -> list[TrialRecord]:
+        """Return answers that are to be judged: those of the last run, and what is found of its calls."""
+        key = (plan.experiment.project_id, plan.experiment.experiment_id)
+        if TrialState.CLAIMED in states.values():
+            with self._ports.metadata.transaction() as tx:
+                claimed = tx.experiments.trials(*key, TrialState.CLAIMED)
+            await self._recovery.recover(claimed)
+        elif TrialState.JUDGING not in states.values():
+            return []
+        with self._ports.metadata.transaction() as tx:
+            return list(tx.experiments.trials(*key, TrialState.JUDGING, self._settings.slice_answers))
 
-    def _ask(self, experiment: ExperimentRecord, claim: TrialRecord, item: DatasetItem) -> Answer:
-        question = Question(
-            project_id=claim.project_id,
-            experiment_id=claim.experiment_id,
-            service=experiment.service,
-            release=experiment.release,
-            item_id=claim.item_id,
-            trial=claim.trial,
-            variables=item.input,
-            trace_id=claim.trace_id,
-        )
-        answer = self._system.ask(question)
-        for attempt in range(1, ATTEMPTS):
-            if not answer.error:
-                break
-            self._wait(0.5 * 2**attempt)
-            answer = self._system.ask(question)
-        return answer
+    def _groups(self, plan: RunPlan, pending: Sequence[tuple[str, int]]) -> Iterator[Sequence[TrialRecord]]:
+        concurrency = plan.experiment.options.concurrency or self._settings.concurrency
+        size = max(self._settings.commit_answers, concurrency)
+        for start in range(0, len(pending), size):
+            now_ns = self._ports.clock.now_ns()
+            yield [plan.claim(item_id, trial, now_ns) for item_id, trial in pending[start : start + size]]
 
-    def _write(self, claim: TrialRecord, answer: Answer, item: DatasetItem, score: "ScoreAll") -> None:
-        output = _storable(answer.output)
-        subject = Subject(item, output, cost_usd=answer.cost_usd, duration_ms=answer.duration_ms)
-        record = replace(
-            claim,
-            state=TrialState.ERRORED if answer.error else TrialState.ANSWERED,
-            output=output,
-            error=_storable(answer.error),
-            scores=None if answer.error else _stored(score(subject)),
-            cost_usd=answer.cost_usd,
-            duration_ms=answer.duration_ms,
-        )
-        with self._metadata.transaction() as tx:
-            tx.experiments.answer(record)
+    def _late_subjects(self, plan: RunPlan, judging: Sequence[TrialRecord]) -> "SubjectOf":
+        activities: Mapping[str, Activity] = {}
+        others: dict[tuple[str, int], TrialRecord] = {}
+        project_id = plan.experiment.project_id
+        if plan.needs.trace and judging:
+            activities = self._ports.traces.activities(project_id, [record.trace_id for record in judging])
+        if plan.needs.other_output and judging and plan.experiment.other_experiment_id:
+            with self._ports.metadata.transaction() as tx:
+                found = tx.experiments.trials(project_id, plan.experiment.other_experiment_id, TrialState.ANSWERED)
+            others = {(record.item_id, record.trial): record for record in found}
+        return SubjectOf(plan, activities, others)
 
 
-ScoreAll = Callable[[Subject], Mapping[str, Score]]
+@dataclass(frozen=True, slots=True)
+class SubjectOf:
+    """Subjects with what was looked up for them."""
 
+    plan: RunPlan
+    activities: Mapping[str, Activity]
+    others: Mapping[tuple[str, int], TrialRecord]
 
-def _score(evaluators: EvaluatorsSpec, tools: Tools, subject: Subject) -> Mapping[str, Score]:
-    return {spec.name: score_subject(spec, subject, tools) for spec in evaluators.evaluator}
-
-
-def _stored(scores: Mapping[str, Score]) -> dict[str, dict[str, Json]]:
-    return {name: score_to_json(score) for name, score in scores.items()}
-
-
-def _storable(text: str) -> str:
-    """Return ``text`` without what no database takes: halves of surrogate pairs and NUL characters."""
-    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
-
-
-def _claim(experiment: ExperimentRecord, cell: tuple[str, int], now_ns: int) -> TrialRecord:
-    item_id, trial = cell
-    return TrialRecord(
-        project_id=experiment.project_id,
-        experiment_id=experiment.experiment_id,
-        item_id=item_id,
-        trial=trial,
-        state=TrialState.CLAIMED,
-        claimed_ns=now_ns,
-        trace_id=derived_trace_id(experiment.experiment_id, item_id, str(trial)),
-    )
+    def __call__(self, record: TrialRecord) -> Subject:
+        """Return the subject of an answer."""
+        activity = self.activities.get(record.trace_id, Activity())
+        return self.plan.subject(record, activity, self.others.get((record.item_id, record.trial)))

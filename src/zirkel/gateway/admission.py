@@ -6,7 +6,10 @@ from zirkel.core import Clock, Forbidden, Invalid, Role, Unauthenticated
 from zirkel.gateway.http import Headers
 from zirkel.gateway.snapshot import Snapshot, SnapshotKey, hash_key
 
-_ADMIN_HEADERS = ("x-zirkel-release", "x-zirkel-experiment", "x-zirkel-item", "x-zirkel-trial")
+_ADMIN_HEADERS = (
+    "x-zirkel-release", "x-zirkel-experiment", "x-zirkel-item", "x-zirkel-trial", "x-zirkel-evaluator",
+)  # fmt: skip
+_LONGEST_NAME = 200
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -18,6 +21,8 @@ class Wishes(msgspec.Struct, frozen=True):
     experiment_id: str = ""
     item_id: str = ""
     trial: int | None = None
+    evaluator: str = ""
+    """The call is a judge's, and no traffic: the name of who judges."""
     bypasses_cache: bool = False
     forwarded: Headers = msgspec.field(default_factory=dict)
     """Headers for an upstream of the caller's own format."""
@@ -75,6 +80,7 @@ def read_wishes(key: SnapshotKey, headers: Headers) -> Wishes:
         experiment_id=headers.get("x-zirkel-experiment", ""),
         item_id=headers.get("x-zirkel-item", ""),
         trial=_trial(headers.get("x-zirkel-trial", "")),
+        evaluator=headers.get("x-zirkel-evaluator", "")[:_LONGEST_NAME],
         bypasses_cache=_bypasses_cache(headers),
         forwarded={name: headers[name] for name in _FORWARDED if name in headers},
     )

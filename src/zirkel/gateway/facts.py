@@ -161,9 +161,8 @@ class CallFacts(msgspec.Struct):
             found["x-zirkel-fallback"] = str(attempt.link)
             if len(self.attempts) > 1:
                 found["x-zirkel-attempts"] = str(len(self.attempts))
-        if self.error_type or (attempt is not None and not attempt.is_over):
-            return found
-        found["x-zirkel-cost-usd"] = format_usd(self.cost_usd())
+        if all(attempt.is_over for attempt in self.attempts):
+            found["x-zirkel-cost-usd"] = format_usd(self.cost_usd())
         return found
 
 

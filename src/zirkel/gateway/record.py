@@ -118,8 +118,9 @@ def _call_span(facts: CallFacts, rewritten: Set[str], now_ns: int) -> Span:
         trace_id=facts.trace.trace_id,
         span_id=facts.span_id,
         parent_span_id=facts.trace.parent_span_id,
-        name=facts.name,
-        kind=SpanKind.CALL,
+        name=f"evaluate {wishes.evaluator}" if wishes.evaluator else facts.name,
+        # What counts calls, compares answers or looks for drift looks at calls: a judge's call is not one of them.
+        kind=SpanKind.EVALUATOR if wishes.evaluator else SpanKind.CALL,
         source="gateway",
         start_ns=facts.start_ns,
         end_ns=max(now_ns, facts.start_ns),
@@ -145,6 +146,7 @@ def _call_span(facts: CallFacts, rewritten: Set[str], now_ns: int) -> Span:
         time_to_first_token_ns=None if first_token_ns is None else first_token_ns - facts.start_ns,
         input=facts.rendered if "input" in rewritten else facts.input,
         output=facts.output or ("" if answered is None else answered.completion.text),
+        attributes=_judging(wishes.evaluator) if wishes.evaluator else {},
         events=_events(facts, now_ns) if facts.verdicts or facts.soft_passed else [],
     )
 
@@ -185,7 +187,7 @@ def _attempt_span(call: Span, facts: CallFacts, attempt: Attempt, rewritten: Set
         settlement=attempt.settlement,
         reserved_usd=attempt.reserved_usd,
         time_to_first_token_ns=None if first_token_ns is None else first_token_ns - attempt.start_ns,
-        attributes=_pace(attempt),
+        attributes={**call.attributes, **_pace(attempt)},
         usage=attempt.usage,
         cost_usd=attempt.cost_usd,
         price_digest=attempt.price.digest if attempt.price is not None else "",
@@ -214,6 +216,14 @@ def _pace(attempt: Attempt) -> dict[str, str]:
         return {}
     seconds = (attempt.last_token_ns - attempt.first_token_ns) / (tokens - 1) / 1e9
     return {"gen_ai.server.time_per_output_token": f"{seconds:.6f}"}
+
+
+def _judging(evaluator: str) -> dict[str, str]:
+    """Return the attribute that names who judges.
+
+    Source: OpenTelemetry semantic conventions 1.41, attribute ``gen_ai.evaluation.name``.
+    """
+    return {"gen_ai.evaluation.name": msgspec.json.encode(evaluator).decode()}
 
 
 def _verdict_attributes(verdict: Verdict) -> dict[str, str]:

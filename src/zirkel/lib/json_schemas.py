@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) that fetches nothing and takes linear time for its patterns."""
+"""JSON Schema that fetches nothing and takes linear time for its patterns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -6,9 +6,10 @@ from itertools import islice
 import jsonschema
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
-from referencing import Registry
+from referencing import Registry, Specification
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
+from referencing.jsonschema import DRAFT202012, UnknownDialect, specification_with
+from referencing.jsonschema import Schema as AnySchema
 
 from zirkel.lib.patterns import Pattern, PatternFault, compile_pattern
 
@@ -16,11 +17,11 @@ _MAX_PROBLEMS = 10
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES = frozenset({"$ref", "$dynamicRef"})
 _LITERAL = frozenset({"const", "enum", "default", "examples"})
-_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
+_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "dependentSchemas", "dependencies"})
 _REFUSED: Mapping[str, str] = {
     "patternProperties": "name the properties",
     # With them, a part of the schema would be read by other rules than these.
-    "$schema": f"only {_DIALECT} is, at the top",
+    "$schema": "name it at the top, and one that is known",
     "$id": "leave it out",
 }
 
@@ -62,21 +63,42 @@ def compile_schema(schema: Mapping[str, object]) -> Schema:
     Source: https://json-schema.org/draft/2020-12/json-schema-validation
     """
     own = {name: value for name, value in schema.items() if (name, value) != ("$schema", _DIALECT)}
+    if "$schema" in own:
+        raise SchemaFault(f"$schema is not supported; only {_DIALECT} is, at the top", ".$schema")
+    return _compile(own, jsonschema.Draft202012Validator, DRAFT202012)
+
+
+def compile_any_draft(schema: Mapping[str, object]) -> Schema:
+    """Return a schema ready to validate with, by the draft that its ``$schema`` names; 2020-12 if it names none.
+
+    Raises:
+        SchemaFault: If the draft is unknown, or as ``compile_schema``.
+    """
+    dialect = str(schema.get("$schema", _DIALECT))
     try:
-        jsonschema.Draft202012Validator.check_schema(own)
-        patterns = _check_keywords(own)
+        draft = specification_with(dialect)
+    except UnknownDialect:
+        raise SchemaFault(f"the draft {dialect!r} is unknown; the newest known is {_DIALECT}", ".$schema") from None
+    kind = jsonschema.validators.validator_for({"$schema": dialect})
+    return _compile({name: value for name, value in schema.items() if name != "$schema"}, kind, draft)
+
+
+def _compile(own: Mapping[str, object], kind: type[Validator], draft: Specification[AnySchema]) -> Schema:
+    try:
+        kind.check_schema(dict(own))
+        patterns = _check_keywords(own, draft)
     except SchemaError as error:
         raise SchemaFault(error.message[:300], error.json_path.removeprefix("$")) from None
     except RecursionError:
         raise SchemaFault("the schema is nested too deep", "") from None
     keywords = {"pattern": _PatternKeyword(patterns)}
-    extended = jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+    extended = jsonschema.validators.extend(kind, keywords)  # type: ignore[no-untyped-call]
     return Schema(extended(own, registry=Registry()))
 
 
-def _check_keywords(schema: Mapping[str, object]) -> Mapping[str, Pattern]:
+def _check_keywords(schema: Mapping[str, object], draft: Specification[AnySchema]) -> Mapping[str, Pattern]:
     """Return the schema's patterns, compiled, if all else that it says can be done."""
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(dict(schema))).resolver()
+    resolver = Registry().with_resource("", draft.create_resource(dict(schema))).resolver()
     patterns: dict[str, Pattern] = {}
     for at, name, value in _keywords(schema, ""):
         if name in _REFUSED:

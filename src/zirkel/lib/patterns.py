@@ -29,6 +29,8 @@ class _Match(Protocol):
 
 
 class _Compiled(Protocol):
+    @property
+    def groups(self) -> int: ...
     def search(self, text: bytes, pos: int) -> _Match | None: ...
 
 
@@ -86,9 +88,12 @@ def compile_whole(source: str, *, group: int = 0) -> Pattern:
     """Return a pattern for texts that are there as a whole; as ``compile_pattern``, but a large one compiles fast.
 
     Raises:
-        PatternFault: If it is malformed or too large.
+        PatternFault: If it is malformed or too large, or has no such group.
     """
-    return Pattern(source, _compile(source), group)
+    compiled = _compile(source)
+    if not 0 <= group <= compiled.groups:
+        raise PatternFault(f"there is no group {group}; the pattern has {compiled.groups}")
+    return Pattern(source, compiled, group)
 
 
 def compile_beginnings(patterns: Sequence[Pattern]) -> Beginnings:

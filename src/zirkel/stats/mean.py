@@ -1,43 +1,18 @@
 """Means of scores over items, with items that share a source taken for what they are: not independent."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from zirkel.stats.result import MeanInterval, Result
-from zirkel.stats.samples import (
-    Clusters,
-    FloatArray,
-    Samples,
-    check_clusters,
-    check_finite,
-    check_fraction,
-    check_samples,
-)
+from zirkel.stats.clusters import anova_icc
+from zirkel.stats.result import INDEPENDENT_CLUSTERS, INDEPENDENT_ITEMS, MeanInterval
+from zirkel.stats.samples import Clusters, FloatArray, Samples, check_clusters, check_fraction, check_samples
 
 FEW_ITEMS = 30
 FEW_CLUSTERS = 20
 ROUNDING = 1e-12
 """A standard error below this fraction of the largest value is rounding noise, not variation."""
-
-
-@dataclass(frozen=True, slots=True)
-class VarianceComponents(Result):
-    """Where the variance of a score comes from: the items, or repeated trials of one item."""
-
-    between: float
-    """Variance of the items' true means; more items average it out, more trials do not."""
-    within: float
-    """Variance of repeated trials of one item, averaged over items."""
-    standard_error: float
-    """Of the mean over all items and trials."""
-    n: int
-    """Number of items."""
-    n_trials: int
-    """Trials per item."""
-    warnings: tuple[str, ...] = ()
 
 
 def mean_interval(values: Samples, clusters: Clusters | None = None, *, confidence: float = 0.95) -> MeanInterval:
@@ -82,10 +57,13 @@ def estimate_mean(array: FloatArray, clusters: Clusters | None, *, confidence: f
     mean = float(np.mean(array))
     errors = array - mean
     naive = _unless_rounding(math.sqrt(float(np.sum(errors**2)) / (n - 1) / n), scale)
+    icc = None
     if clusters is None:
         units, used = n, naive
     else:
-        sums = np.bincount(check_clusters(clusters, n), weights=errors)
+        codes = check_clusters(clusters, n)
+        icc = anova_icc(errors, codes) if naive > 0 else None
+        sums = np.bincount(codes, weights=errors)
         units = len(sums)
         used = _unless_rounding(math.sqrt(units / (units - 1) * float(np.sum(sums**2))) / n, scale)
     radius = float(special.stdtrit(units - 1, (1 + confidence) / 2)) * used
@@ -101,39 +79,9 @@ def estimate_mean(array: FloatArray, clusters: Clusters | None, *, confidence: f
         naive_standard_error=naive,
         degrees_of_freedom=units - 1,
         warnings=_warnings(n, None if clusters is None else units, used),
+        icc=None if icc is None else max(icc, 0.0),
+        assumptions=INDEPENDENT_ITEMS if clusters is None else INDEPENDENT_CLUSTERS,
     )
-
-
-def variance_components(scores: FloatArray) -> VarianceComponents:
-    """Return how much of the variance lies between items and how much within items (between trials).
-
-    One-way analysis of variance: ``within`` is the mean square within items, ``between`` is
-    ``(mean square between - within) / K``, not below 0. The variance of the overall mean with K trials
-    per item is ``(between + within / K) / n``.
-
-    Args:
-        scores: Shape (n items, K trials), n and K at least 2.
-
-    Raises:
-        ValueError: If the shape is another or a value is not finite.
-
-    Source: Miller (2024), arXiv:2411.00640, section 3; Searle, Casella and McCulloch (1992), Variance Components.
-    """
-    array = np.asarray(scores, dtype=np.float64)
-    if array.ndim != 2 or min(array.shape) < 2:
-        raise ValueError(f"scores has shape {array.shape}; at least 2 items with at least 2 trials each are needed")
-    check_finite(array, "scores")
-    n, trials = array.shape
-    item_means = np.mean(array, axis=1)
-    within = float(np.sum((array - item_means[:, None]) ** 2)) / (n * (trials - 1))
-    of_means = float(np.var(item_means, ddof=1))
-    between = of_means - within / trials
-    warnings = (
-        ()
-        if between >= 0
-        else ("the items differ less than repeated trials do: the variance between items cannot be told from 0",)
-    )
-    return VarianceComponents(max(between, 0.0), within, math.sqrt(of_means / n), n, trials, warnings)
 
 
 def _unless_rounding(standard_error: float, scale: float) -> float:

@@ -7,7 +7,8 @@ from typing import Literal
 from scipy import special
 
 from zirkel.stats.paired_binary import tango_bounds
-from zirkel.stats.result import MeanInterval, Result
+from zirkel.stats.plan import SMALLEST_GAP, binary_items, units_without_change
+from zirkel.stats.result import INDEPENDENT_ITEMS, Interval, MeanInterval, Result
 from zirkel.stats.samples import check_alpha, check_fraction, check_positive
 
 Verdict = Literal["PASS", "SUPERIOR", "FAIL", "INCONCLUSIVE"]
@@ -17,8 +18,8 @@ Direction = Literal["higher", "lower"]
 POWER = 0.8
 MOST_ITEMS = 10**9
 """More items than this are not an answer to "how many more?"."""
-SMALLEST_GAP = 1e-12
-"""Smaller gaps are rounding noise."""
+
+UNSEEN = "the bounds allow for changes not seen yet, since the differences do not vary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,15 @@ class NonInferiority(Result):
     direction: Direction
     alpha: float
     """Probability of passing a candidate that is worse by the margin or more."""
+    method: str
+    """What the bounds are: ``t``, ``cr1_t``, ``tango``, ``no_change`` or the method of the interval that was given."""
     n: int
     n_clusters: int | None
     items_needed: int | None
     """INCONCLUSIVE only: items in total for 80 % power, if estimate and variance stay as they are. None if the
     candidate is worse by the margin or more, or the number is above a billion."""
     warnings: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
 
 def non_inferiority(
@@ -63,7 +67,8 @@ def non_inferiority(
     change is bounded by ``1 - alpha ** (1 / n)`` (n clusters, if there are any) and each change is taken to
     cost ``largest_difference``: 3 identical items prove little, 300 much.
 
-    For independent pass/fail items use ``non_inferiority_binary``.
+    For independent pass/fail items use ``non_inferiority_binary``; for an interval of another kind (bootstrap,
+    corrected for judge error, a confidence sequence) ``non_inferiority_interval``.
 
     Args:
         difference: Result of ``paired_difference(candidate, baseline)``; its confidence does not matter.
@@ -81,11 +86,9 @@ def non_inferiority(
     check_positive(margin, "margin")
     check_positive(largest_difference, "largest_difference")
     check_alpha(alpha)
-    _check_direction(direction)
-    radius = _radius(difference, alpha, largest_difference)
-    warnings = difference.warnings
-    if difference.standard_error == 0:
-        warnings = (*warnings, "the bounds allow for changes not seen yet, since the differences do not vary")
+    check_direction(direction)
+    varies = difference.standard_error > 0
+    radius = one_sided_radius(difference, alpha, largest_difference)
     lower, upper = difference.estimate - radius, difference.estimate + radius
     verdict = _verdict(lower, upper, margin, direction)
     gap = _gap(difference.estimate, margin, direction)
@@ -97,10 +100,12 @@ def non_inferiority(
         margin=float(margin),
         direction=direction,
         alpha=float(alpha),
+        method=("t" if difference.n_clusters is None else "cr1_t") if varies else "no_change",
         n=difference.n,
         n_clusters=difference.n_clusters,
         items_needed=_items_needed(difference, gap, alpha, largest_difference) if verdict == "INCONCLUSIVE" else None,
-        warnings=warnings,
+        warnings=difference.warnings if varies else (*difference.warnings, UNSEEN),
+        assumptions=difference.assumptions,
     )
 
 
@@ -133,47 +138,79 @@ def non_inferiority_binary(
     Source: Tango (1998), Statistics in Medicine 17(8), 891-908.
     """
     check_fraction(margin, "margin")
-    _check_direction(direction)
+    check_direction(direction)
     lower, upper = tango_bounds(n_only_candidate, n_only_baseline, n, check_alpha(alpha))
     verdict = _verdict(lower, upper, margin, direction)
-    estimate = (n_only_candidate - n_only_baseline) / n
     items_needed = None
     if verdict == "INCONCLUSIVE":
-        variance = (n_only_candidate + n_only_baseline) / n - estimate**2
-        items_needed = _binary_items_needed(n, variance, _gap(estimate, margin, direction), alpha)
+        better, worse = n_only_candidate / n, n_only_baseline / n
+        if direction == "lower":
+            better, worse = worse, better
+        items_needed = _binary_items_needed(better, worse, n, margin, alpha)
     return NonInferiority(
-        verdict, estimate, lower, upper, float(margin), direction, float(alpha), int(n), None, items_needed
+        verdict=verdict,
+        estimate=(n_only_candidate - n_only_baseline) / n,
+        lower=lower,
+        upper=upper,
+        margin=float(margin),
+        direction=direction,
+        alpha=float(alpha),
+        method="tango",
+        n=int(n),
+        n_clusters=None,
+        items_needed=items_needed,
+        assumptions=INDEPENDENT_ITEMS,
     )
 
 
-def plan_non_inferiority_binary(margin: float, discordance: float, power: float = 0.8, alpha: float = 0.05) -> int:
-    """Return how many pass/fail items a non-inferiority gate needs if the versions are equally good.
+def non_inferiority_interval(
+    difference: Interval | MeanInterval, *, margin: float, direction: Direction = "higher"
+) -> NonInferiority:
+    """Return the verdict of ``non_inferiority`` by a two-sided interval of any kind, taken as it is.
 
-    ``(z_(1-alpha) + z_power)^2 * discordance / margin^2``, and at least as many as it takes for a run without
-    any change to PASS.
+    Its bounds are the one-sided ones at ``alpha = (1 - confidence) / 2``: for a gate at 0.05 give an interval of 0.9.
+    With a confidence sequence the verdict holds however often one looked.
 
     Args:
-        margin: How much lower a pass rate is acceptable, as a fraction between 0 and 1.
-        discordance: Share of items on which the two versions disagree, above 0, at most 1.
-        power: Wanted probability of PASS, as a fraction.
-        alpha: Allowed probability of a false PASS, below 0.5.
+        difference: Candidate minus baseline.
+        margin: Above 0, in the metric's unit, declared before the run.
+        direction: Which way the metric is better.
 
     Raises:
         ValueError: If a bound above is broken.
 
-    Source: Miller (2024), arXiv:2411.00640, section 5, one-sided, with a variance of ``discordance``.
+    Source: Schuirmann (1987), J. Pharmacokinet. Biopharm. 15, 657-680 (interval inclusion).
     """
-    check_fraction(margin, "margin")
-    check_fraction(power, "power")
-    check_alpha(alpha)
-    if not 0 < discordance <= 1:
-        raise ValueError(f"discordance is {discordance}; it must be above 0 and at most 1")
-    n = math.ceil(_normal_factor(alpha, power) * discordance / max(margin, SMALLEST_GAP) ** 2)
-    return max(n, _units_without_change(margin, alpha))
+    check_positive(margin, "margin")
+    check_direction(direction)
+    alpha = (1 - difference.confidence) / 2
+    verdict = _verdict(difference.low, difference.high, margin, direction)
+    gap = _gap(difference.estimate, margin, direction)
+    towards = difference.estimate - difference.low if direction == "higher" else difference.high - difference.estimate
+    needed = None
+    if verdict == "INCONCLUSIVE" and gap > 0:
+        # The side towards the margin, read as a normal quantile times a standard error.
+        standard_error = towards / float(special.ndtri(1 - alpha))
+        needed = _scaled(difference.n, standard_error, gap, alpha)
+    return NonInferiority(
+        verdict=verdict,
+        estimate=difference.estimate,
+        lower=difference.low,
+        upper=difference.high,
+        margin=float(margin),
+        direction=direction,
+        alpha=alpha,
+        method=difference.method,
+        n=difference.n,
+        n_clusters=difference.n_clusters,
+        items_needed=needed,
+        warnings=difference.warnings,
+        assumptions=difference.assumptions,
+    )
 
 
-def _radius(difference: MeanInterval, alpha: float, largest_difference: float) -> float:
-    """Return the distance from the estimate to its one-sided bounds."""
+def one_sided_radius(difference: MeanInterval, alpha: float, largest_difference: float) -> float:
+    """Return the distance from the estimate to its one-sided bounds, see ``non_inferiority``."""
     if difference.standard_error > 0:
         return float(special.stdtrit(difference.degrees_of_freedom, 1 - alpha)) * difference.standard_error
     units = difference.degrees_of_freedom + 1
@@ -203,22 +240,26 @@ def _items_needed(difference: MeanInterval, gap: float, alpha: float, largest_di
         return None
     if difference.standard_error == 0:
         per_unit = difference.n / (difference.degrees_of_freedom + 1)
-        needed = _units_without_change(gap / largest_difference, alpha) * per_unit
-    else:
-        # The variance of one item, times the design effect of its cluster, is n * standard_error^2.
-        distance = gap / difference.standard_error
-        needed = difference.n * _normal_factor(alpha, POWER) / max(distance, SMALLEST_GAP) ** 2
-    return _as_items(needed, difference.n)
+        return _as_items(units_without_change(gap / largest_difference, alpha) * per_unit, difference.n)
+    return _scaled(difference.n, difference.standard_error, gap, alpha)
 
 
-def _binary_items_needed(n: int, variance: float, gap: float, alpha: float) -> int | None:
+def _scaled(n: int, standard_error: float, gap: float, alpha: float) -> int | None:
+    """Return how many items bring the standard error down to what a gap needs, for 80 % power."""
+    # The variance of one item, times the design effect of its cluster, is n * standard_error^2.
+    factor = float(special.ndtri(1 - alpha) + special.ndtri(POWER)) ** 2
+    return _as_items(n * factor / max(gap / standard_error, SMALLEST_GAP) ** 2, n)
+
+
+def _binary_items_needed(better: float, worse: float, n: int, margin: float, alpha: float) -> int | None:
     """Return the items for 80 % power, see ``NonInferiority.items_needed``."""
+    gap = better - worse + margin
     if gap <= 0:
         return None
-    gap = max(gap, SMALLEST_GAP)
     # Without any change the score bound is -z^2 / (n + z^2).
-    without_change = float(special.ndtri(alpha)) ** 2 * (1 / gap - 1)
-    return _as_items(max(_normal_factor(alpha, POWER) * variance / gap**2, math.floor(without_change) + 1), n)
+    without_change = float(special.ndtri(alpha)) ** 2 * (1 / max(gap, SMALLEST_GAP) - 1)
+    needed = binary_items(better, worse, margin, alpha=alpha, power=POWER)
+    return _as_items(max(needed, math.floor(without_change) + 1), n)
 
 
 def _as_items(needed: float, n: int) -> int | None:
@@ -226,15 +267,11 @@ def _as_items(needed: float, n: int) -> int | None:
     return None if needed > MOST_ITEMS else max(math.ceil(needed), n + 1)
 
 
-def _units_without_change(gap: float, alpha: float) -> int:
-    """Return the smallest n with ``1 - alpha ** (1 / n) < gap``, for a gap above 0 and below 1."""
-    return math.floor(math.log(alpha) / math.log1p(-max(gap, SMALLEST_GAP))) + 1
+def check_direction(direction: str) -> None:
+    """Return if ``direction`` is a ``Direction``.
 
-
-def _normal_factor(alpha: float, power: float) -> float:
-    return float(special.ndtri(1 - alpha) + special.ndtri(power)) ** 2
-
-
-def _check_direction(direction: str) -> None:
+    Raises:
+        ValueError: If it is not.
+    """
     if direction not in ("higher", "lower"):
         raise ValueError(f"direction is {direction!r}; it must be 'higher' or 'lower'")

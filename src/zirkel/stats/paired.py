@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from zirkel.stats.mean import ROUNDING, estimate_mean
 from zirkel.stats.result import MeanInterval, Result
-from zirkel.stats.samples import Clusters, Samples, check_samples
+from zirkel.stats.samples import Alternative, Clusters, Samples, check_alternative, check_differences
 
 FEW_CHANGES = 10
 
@@ -24,6 +24,10 @@ class McNemarTest(Result):
     """Two-sided; never too small. For gates."""
     p_mid: float
     """Two-sided mid-p; close to its nominal level. For reports."""
+    chi_square: float
+    """The large-sample statistic ``(b - c)^2 / (b + c)``, without correction; 0 without any disagreement."""
+    p_chi_square: float
+    """Two-sided, from ``chi_square``; to compare with other software."""
 
 
 def paired_difference(
@@ -44,16 +48,14 @@ def paired_difference(
 
     Source: Miller (2024), arXiv:2411.00640, section 4; for the standard errors see ``mean_interval``.
     """
-    new, old = check_samples(candidate, "candidate"), check_samples(baseline, "baseline")
-    if len(new) != len(old):
-        raise ValueError(f"{len(new)} candidate values and {len(old)} baseline values; both must cover the same items")
-    scale = float(max(np.max(np.abs(new)), np.max(np.abs(old)))) if len(new) else 0.0
-    differences = new - old
+    differences, scale = check_differences(candidate, baseline)
     result = estimate_mean(differences, clusters, confidence=confidence, scale=scale)
     n_changed = int(np.count_nonzero(np.abs(differences) > ROUNDING * scale))
     if not 0 < n_changed < FEW_CHANGES:
         return result
-    warning = f"only {n_changed} of {len(new)} items changed: below {FEW_CHANGES} the interval may be too narrow"
+    warning = (
+        f"only {n_changed} of {len(differences)} items changed: below {FEW_CHANGES} the interval may be too narrow"
+    )
     return replace(result, warnings=(*result.warnings, warning))
 
 
@@ -75,4 +77,41 @@ def mcnemar(n_only_first: int, n_only_second: int) -> McNemarTest:
     fewer, total = min(n_only_first, n_only_second), n_only_first + n_only_second
     two_sided = 2 * float(stats.binom.cdf(fewer, total, 0.5))
     mid = two_sided - float(stats.binom.pmf(fewer, total, 0.5))
-    return McNemarTest(int(n_only_first), int(n_only_second), min(two_sided, 1.0), min(mid, 1.0))
+    chi_square = (n_only_first - n_only_second) ** 2 / total if total else 0.0
+    return McNemarTest(
+        n_only_first=int(n_only_first),
+        n_only_second=int(n_only_second),
+        p_exact=min(two_sided, 1.0),
+        p_mid=min(mid, 1.0),
+        chi_square=chi_square,
+        p_chi_square=float(special.chdtrc(1, chi_square)),
+    )
+
+
+def t_p_value(difference: MeanInterval, *, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
+    """Return the p-value of a t test on a mean or a paired difference that was already estimated.
+
+    Where the values do not vary, a t test would be certain of whatever it saw; then this is the sign test on the
+    independent units, or 1 if the estimate is the null itself.
+
+    Args:
+        difference: Result of ``mean_interval`` or ``paired_difference``; its clusters are respected.
+        null: The mean that is tested, in the unit of the values.
+        alternative: ``greater`` asks whether the mean is above ``null``, ``less`` whether it is below.
+
+    Raises:
+        ValueError: If ``alternative`` is unknown.
+
+    Source: Student (1908), Biometrika 6(1), 1-25; with clusters t(C-1), see ``mean_interval``.
+    """
+    check_alternative(alternative)
+    distance = difference.estimate - null
+    if alternative == "less":
+        distance = -distance
+    elif alternative == "two-sided":
+        distance = abs(distance)
+    if difference.standard_error > 0:
+        tail = float(special.stdtr(difference.degrees_of_freedom, -distance / difference.standard_error))
+    else:
+        tail = 0.5 ** (difference.degrees_of_freedom + 1) if distance > 0 else 1.0
+    return min(2 * tail, 1.0) if alternative == "two-sided" else tail

@@ -4,7 +4,7 @@ import math
 
 from scipy import special
 
-from zirkel.stats.result import Interval
+from zirkel.stats.result import INDEPENDENT_ITEMS, Interval
 from zirkel.stats.samples import check_fraction
 
 HALVINGS = 60
@@ -32,7 +32,8 @@ def paired_binary_difference(
     """
     tail = (1 - check_fraction(confidence, "confidence")) / 2
     low, high = tango_bounds(n_only_candidate, n_only_baseline, n, tail)
-    return Interval((n_only_candidate - n_only_baseline) / n, low, high, float(confidence), "tango", int(n))
+    estimate = (n_only_candidate - n_only_baseline) / n
+    return Interval(estimate, low, high, float(confidence), "tango", int(n), assumptions=INDEPENDENT_ITEMS)
 
 
 def tango_bounds(n_only_candidate: int, n_only_baseline: int, n: int, tail: float) -> tuple[float, float]:
@@ -64,9 +65,22 @@ def _lower_bound(gained: int, lost: int, n: int, z: float) -> float:
 
 def _score(gained: int, lost: int, n: int, difference: float) -> float:
     """Return Tango's score statistic for a true difference below the estimate."""
-    b = -gained - lost + (2 * n - gained + lost) * difference
+    variance = n * restricted_variance(gained / n, lost / n, difference)
+    return (gained - lost - n * difference) / math.sqrt(variance) if variance > 0 else math.inf
+
+
+def restricted_variance(gained: float, lost: float, difference: float) -> float:
+    """Return the variance of one item's difference, most likely given the shares that changed, under a difference.
+
+    Args:
+        gained: Share of items that only the candidate passed.
+        lost: Share of items that only the baseline passed.
+        difference: The true difference that is supposed, -1 to 1.
+
+    Source: Tango (1998), Statistics in Medicine 17(8), 891-908, section 3.
+    """
+    b = -gained - lost + (2 - gained + lost) * difference
     c = -lost * difference * (1 - difference)
     # The most likely share of lost items, if the true difference were this one.
-    share_lost = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-    variance = n * (2 * share_lost + difference * (1 - difference))
-    return (gained - lost - n * difference) / math.sqrt(variance) if variance > 0 else math.inf
+    share_lost = (math.sqrt(max(b * b - 8 * c, 0.0)) - b) / 4
+    return 2 * share_lost + difference * (1 - difference)

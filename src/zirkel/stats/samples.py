@@ -1,6 +1,7 @@
 """Input of the statistics: arrays of finite numbers, cluster labels and fractions, checked once here."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ Samples = Sequence[float] | FloatArray
 """One number per item."""
 Clusters = Sequence[str | int] | NDArray[np.int64]
 """One label per item; items that share a source (document, conversation, user) share a label."""
+Alternative = Literal["two-sided", "greater", "less"]
+"""What a test looks for: a mean other than the null, above it, or below it."""
 
 LARGEST_VALUE = 1e100
 """Beyond this a sum of squares can overflow."""
@@ -26,6 +29,19 @@ def check_samples(values: Samples, name: str) -> FloatArray:
         raise ValueError(f"{name} has {array.ndim} dimensions; one number per item is needed")
     check_finite(array, name)
     return array
+
+
+def check_differences(candidate: Samples, baseline: Samples) -> tuple[FloatArray, float]:
+    """Return ``candidate - baseline`` of shape (n,), and the size of the numbers it was computed from.
+
+    Raises:
+        ValueError: If the lengths differ, or a value is not finite.
+    """
+    new, old = check_samples(candidate, "candidate"), check_samples(baseline, "baseline")
+    if len(new) != len(old):
+        raise ValueError(f"{len(new)} candidate values and {len(old)} baseline values; both must cover the same items")
+    scale = float(max(np.max(np.abs(new)), np.max(np.abs(old)))) if len(new) else 0.0
+    return new - old, scale
 
 
 def check_finite(array: FloatArray, name: str) -> None:
@@ -91,3 +107,13 @@ def check_alpha(value: float) -> float:
     if not 0 < value < 0.5:
         raise ValueError(f"alpha is {value}; it must lie between 0 and 0.5, e.g. 0.05")
     return float(value)
+
+
+def check_alternative(value: str) -> None:
+    """Return if ``value`` is an ``Alternative``.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if value not in ("two-sided", "greater", "less"):
+        raise ValueError(f"alternative is {value!r}; it must be 'two-sided', 'greater' or 'less'")

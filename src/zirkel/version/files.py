@@ -19,7 +19,6 @@ from zirkel.core import (
     Invalid,
     JsonObject,
     MessageSpec,
-    MetricPolicy,
     NotFound,
     PricesSpec,
     ServiceSpec,
@@ -27,6 +26,7 @@ from zirkel.core import (
 )
 from zirkel.core.gateway_check import PRICE_BUCKETS
 from zirkel.core.guardrails import GuardrailsSpec
+from zirkel.version.gate_check import check_gate
 from zirkel.version.guardrails import check_guardrails
 from zirkel.version.service_check import check_service
 
@@ -148,7 +148,7 @@ def parse_service(files: ServiceFiles) -> ServiceDefinition:
     names = [evaluator.name for evaluator in evaluators.evaluator]
     _require_unique(names, "evaluators.toml", "evaluator name")
     check_service(service)
-    _check_gate(gate, names)
+    check_gate(gate, names)
     dataset = parse_dataset(files.text(DATASET_FILE), DATASET_FILE)
     prompts = {path: parse_prompt(files, path) for path in sorted(paths)}
     _check_inputs(dataset, prompts)
@@ -208,33 +208,6 @@ def parse_guardrails(files: ServiceFiles) -> GuardrailsSpec | None:
     spec = parse_toml(files, GUARDRAILS_FILE, GuardrailsSpec)
     check_guardrails(spec, GUARDRAILS_FILE)
     return spec
-
-
-def _check_gate(gate: GatePolicy, evaluators: list[str]) -> None:
-    if not gate.metric:
-        raise Invalid("gate.toml: a gate without a [[metric]] would let everything pass", path="gate.toml")
-    if not 0 < gate.alpha < 0.5:
-        raise Invalid(f"gate.toml: alpha {gate.alpha} is not between 0 and 0.5", path="gate.toml")
-    for metric in gate.metric:
-        problem = _metric_problem(metric, evaluators)
-        if problem:
-            raise Invalid(f"gate.toml: {problem}", path="gate.toml")
-
-
-def _metric_problem(metric: MetricPolicy, evaluators: list[str]) -> str:
-    # Every kind of evaluator scores from 0 to 1, so other bounds are percents, typing errors, NaN or infinity.
-    name, margin, floor = metric.evaluator, metric.margin, metric.floor
-    if name not in evaluators:
-        return f"evaluator {name!r} is not in evaluators.toml"
-    if margin is None and floor is None:
-        return f"{name!r} needs a margin, a floor, or both"
-    if margin is None and metric.must_be_superior:
-        return f"{name!r} must be superior and has no margin; superiority is tested with one"
-    if margin is not None and not 0 < margin < 1:
-        return f"margin {margin} of {name!r} is not above 0 and below 1"
-    if floor is not None and not 0 <= floor <= 1:
-        return f"floor {floor} of {name!r} is not from 0 to 1"
-    return ""
 
 
 def parse_evaluators(files: ServiceFiles, path: str = "evaluators.toml") -> EvaluatorsSpec:

@@ -11,9 +11,9 @@ _Members = dict[str, msgspec.Raw]
 
 
 def mask_items(data: bytes, mask_json: Callable[[str], str]) -> bytes:
-    """Return a JSONL data set with input, expected output and metadata of each item masked, but for its provenance.
+    """Return a JSONL data set with input, expected output, contexts and metadata of each item masked.
 
-    Ids and clusters stay. Lines in which nothing is found, and lines that cannot be read, stay as they are.
+    Its provenance, id and cluster stay. So do lines in which nothing is found, and lines that cannot be read.
     """
     return b"\n".join(_masked_line(line, mask_json) for line in data.split(b"\n"))
 
@@ -22,7 +22,7 @@ def _masked_line(line: bytes, mask_json: Callable[[str], str]) -> bytes:
     try:
         item = msgspec.json.decode(line, type=_Members)
         metadata = msgspec.json.decode(item.get("metadata", msgspec.Raw(b"{}")), type=_Members)
-        changes = _masked({name: item[name] for name in ("input", "expected") if name in item}, mask_json)
+        changes = _masked({name: item[name] for name in ("input", "expected", "contexts") if name in item}, mask_json)
         noted = _masked({name: raw for name, raw in metadata.items() if name != PROVENANCE}, mask_json)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Whoever checks the file says what is wrong with it, and then it is not kept.

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from zirkel.core import AddedArtefact, EnvironmentRecord, Json, ReleaseRecord, ServiceRecord
+from zirkel.core.datasets import DatasetFacts
 
 
 class Blobs(Protocol):
@@ -48,6 +49,14 @@ class ArtefactStore(Protocol):
 
     def version(self, project_id: str, digest: str) -> int:
         """Return an artefact's version number."""
+        ...
+
+
+class DatasetNotes(Protocol):
+    """What is known of versions of data sets beside their items."""
+
+    def describe(self, project_id: str, digest: str, facts: DatasetFacts) -> None:
+        """Note what is known of a version."""
         ...
 
 
@@ -104,6 +113,8 @@ class VersionTransaction(Protocol):
 
     @property
     def artefacts(self) -> ArtefactStore: ...
+    @property
+    def datasets(self) -> DatasetNotes: ...
     @property
     def releases(self) -> ReleaseStore: ...
     @property

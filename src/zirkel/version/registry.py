@@ -26,6 +26,8 @@ from zirkel.core import (
     UnitKind,
     canonical_json,
 )
+from zirkel.core.datasets import DatasetFacts
+from zirkel.version.dataset_schema import encode_schema, infer_schema
 from zirkel.version.files import (
     DATASET_FILE,
     EXAMPLES_FILE,
@@ -76,13 +78,19 @@ class Registry:
         clock: Clock,
         maskers: ItemMaskers | None = None,
         check_evaluator: Callable[[EvaluatorSpec], None] = lambda _: None,
+        check_policy: Callable[[GatePolicy, EvaluatorsSpec], None] = lambda _, __: None,
     ) -> None:
-        """Prepare the registry; ``check_evaluator`` raises ``Invalid`` for a kind that is unknown, or wrong options."""
+        """Prepare the registry.
+
+        ``check_evaluator`` raises ``Invalid`` for a kind that is unknown, or wrong options; ``check_policy`` for bounds
+        of a gate that lie where its metric never is.
+        """
         self._metadata = metadata
         self._blobs = blobs
         self._clock = clock
         self._maskers = maskers
         self._check_evaluator = check_evaluator
+        self._check_policy = check_policy
 
     def push(self, actor: Principal, contents: Mapping[str, bytes]) -> PushResult:
         """Register a service's files. The same files again change nothing.
@@ -98,12 +106,14 @@ class Registry:
         definition = parse_service(files)
         for spec in definition.evaluators.evaluator:
             self._check_evaluator(spec)
+        self._check_policy(definition.gate, definition.evaluators)
         releases = build_releases(files, definition)
         for data in files.contents.values():
             self._blobs.put(data)
         now_ns = self._clock.now_ns()
         with self._metadata.transaction() as tx:
             pushed = _add_artefacts(tx, actor.project_id, releases, now_ns)
+            _describe_dataset(tx, actor, pushed, definition.dataset)
             # The baseline first: it is the older of the two, and its number should say so.
             fresh = [_add_release(tx, actor, release, now_ns) for release in reversed(releases)]
             candidate = releases[0]
@@ -302,6 +312,15 @@ def _add_artefacts(
             added = tx.artefacts.add(project_id, artefact.kind, artefact.name, artefact.digest, content, now_ns)
             pushed[artefact.digest] = PushedArtefact(artefact.kind, artefact.digest, added.version, added.is_new)
     return list(pushed.values())
+
+
+def _describe_dataset(
+    tx: VersionTransaction, actor: Principal, pushed: list[PushedArtefact], items: list[DatasetItem]
+) -> None:
+    facts = DatasetFacts(encode_schema(infer_schema(items)), len(items), "service", actor.label)
+    for artefact in pushed:
+        if artefact.kind == "dataset" and artefact.is_new:
+            tx.datasets.describe(actor.project_id, artefact.digest, facts)
 
 
 def _add_release(tx: VersionTransaction, actor: Principal, release: Release, now_ns: int) -> bool:

@@ -30,7 +30,18 @@ from zirkel.core import (
     decode_pack,
 )
 from zirkel.core.search import Page
-from zirkel.evaluate import Evaluation
+from zirkel.evaluate import (
+    Calibration,
+    Estimates,
+    Evaluation,
+    Experiments,
+    Labelling,
+    LabelQueue,
+    Labels,
+    LabelTransfer,
+    Planning,
+    Uploads,
+)
 from zirkel.gateway import hash_key
 from zirkel.govern import SYSTEM, Access, Evidence, Vault
 from zirkel.govern.erasure import Erasure
@@ -50,6 +61,8 @@ from zirkel.ship import Shipping
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.version import Registry
+from zirkel.version.dataset_checkup import DatasetHealth
+from zirkel.version.datasets import Datasets
 
 FILES = {
     "service.toml": b'name = "triage"\n[model]\nname = "local/small"\n',
@@ -174,16 +187,30 @@ class Api:
 def api(tmp_path: Path) -> Iterator[Api]:
     clock, vault, telemetry, rest = ManualClock(), Vault(b"m" * 32), Telemetry(), Rest()
     metadata = Metadata.open(f"sqlite:///{tmp_path}/metadata.sqlite", clock)
-    registry = Registry(metadata, Blobs.open(f"memory://{tmp_path}"), clock)
+    blobs = Blobs.open(f"memory://{tmp_path}")
+    registry = Registry(metadata, blobs, clock)
     access = Access(metadata, rest, vault, partial(hash_key, b"pepper"), clock)
     access.bootstrap()
     disk = MemoryScores()
     search = Search(cast(SearchReader, SimpleNamespace(traces=lambda *_: Page([], None))), clock)
     scores = Scores(disk, disk, disk, clock)
+    labelling = Labelling(
+        LabelQueue(metadata, registry, clock),
+        Labels(metadata, clock),
+        LabelTransfer(metadata, registry, clock),
+        Calibration(metadata, registry, clock),
+    )
     services = Services(
         access=access,
         registry=registry,
-        evaluation=Evaluation(metadata, registry, rest, rest, clock),
+        experiments=Experiments(metadata, registry, rest, rest, clock),
+        evaluation=Evaluation(metadata, registry, blobs, labelling.calibration, clock),
+        datasets=Datasets(metadata, blobs, clock),
+        dataset_health=cast(DatasetHealth, None),
+        estimates=cast(Estimates, None),
+        uploads=cast(Uploads, None),
+        planning=cast(Planning, None),
+        labelling=labelling,
         shipping=Shipping(metadata, registry, rest, clock),
         status=Status(metadata, telemetry, telemetry, clock),
         traces=Traces(telemetry),

@@ -38,19 +38,19 @@ class VersionStore:
         self.spans: dict[str, tuple[int, Span]] = {}
         self.scores: dict[str, tuple[int, ScoreRecord]] = {}
 
-    def insert(self, spans: Sequence[Span], *, token: str, received_ns: int) -> None:
+    def insert(self, spans: Sequence[Span], *, received_ns: int) -> None:
         for span in spans:
             self.spans[span.span_id] = max(
                 (received_ns, span), self.spans.get(span.span_id, (0, span)), key=lambda row: row[0]
             )
 
-    def insert_logs(self, logs: Sequence[LogRecord], *, token: str, received_ns: int) -> None:
+    def insert_logs(self, logs: Sequence[LogRecord], *, received_ns: int) -> None:
         assert not logs
 
-    def insert_points(self, points: Sequence[MetricPoint], *, token: str, received_ns: int) -> None:
+    def insert_points(self, points: Sequence[MetricPoint], *, received_ns: int) -> None:
         assert not points
 
-    def insert_scores(self, scores: Sequence[ScoreRecord], *, token: str, received_ns: int) -> None:
+    def insert_scores(self, scores: Sequence[ScoreRecord], *, received_ns: int) -> None:
         for number, score in enumerate(scores):
             self.scores[score.score_id] = max(
                 (received_ns + number, score), self.scores.get(score.score_id, (0, score)), key=lambda row: row[0]

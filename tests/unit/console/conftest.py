@@ -31,6 +31,7 @@ from zirkel.core import (
     SpanKind,
     Usage,
 )
+from zirkel.evaluate import Calibration, Labelling, LabelQueue, Labels, LabelTransfer
 from zirkel.gateway import hash_key
 from zirkel.govern import Access, Evidence, Vault
 from zirkel.govern.gateway_config import GatewayConfiguration
@@ -165,6 +166,7 @@ class ConsoleRooms:
     prices: PriceTables
     limits: LimitsOverview
     health: StandingAlarms
+    labelling: Labelling
 
 
 @dataclass(frozen=True)
@@ -333,6 +335,12 @@ def build_house(folder: Path) -> Iterator[House]:
         PriceTables(metadata, NoGateway(), shelf, clock),
         LimitsOverview(metadata, MemoryRecords(), counters, clock),
         StandingAlarms(),
+        Labelling(
+            LabelQueue(metadata, registry, clock),
+            Labels(metadata, clock),
+            LabelTransfer(metadata, registry, clock),
+            Calibration(metadata, registry, clock),
+        ),
     )
     first = access.bootstrap()
     assert first is not None

@@ -6,7 +6,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zirkel.core import ManualClock, derived_trace_id, new_id, new_span_id, new_trace_id
+from zirkel.core import ManualClock, derived_trace_id, judging_trace_id, new_id, new_span_id, new_trace_id
 
 TIMES_NS = st.integers(0, (1 << 48) * 1_000_000 - 1)
 
@@ -41,3 +41,10 @@ def test_a_derived_trace_id_depends_on_its_parts_and_where_they_end(parts: list[
     assert re.fullmatch("[0-9a-f]{32}", derived_trace_id(*parts))
     assert derived_trace_id(*parts) != derived_trace_id(*parts, "")
     assert derived_trace_id("ab", "c") != derived_trace_id("a", "bc")
+
+
+@given(st.text(alphabet="0123456789abcdef", min_size=32, max_size=32))
+def test_what_judges_say_of_an_answer_has_one_trace_that_is_not_the_answers(trace_id: str) -> None:
+    assert re.fullmatch("[0-9a-f]{32}", judging_trace_id(trace_id))
+    assert judging_trace_id(trace_id) == judging_trace_id(trace_id)
+    assert judging_trace_id(trace_id) != trace_id

@@ -1,7 +1,6 @@
 """Experiments over a real database and registry; only the system under test is a script."""
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -9,8 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.evaluate.live_release import put_live
+from tests.unit.evaluate.measured import NoJudges
 from zirkel.core import ManualClock, Principal, Role
-from zirkel.evaluate import Answer, Evaluation, NoTools, Question, Runner, RunnerSettings
+from zirkel.evaluate import (
+    Answer,
+    Evaluation,
+    Experiments,
+    NoTools,
+    Question,
+    Runner,
+    RunnerPorts,
+    RunnerSettings,
+    Turns,
+)
 from zirkel.store.blobs import Blobs
 from zirkel.store.metadata import Metadata
 from zirkel.version import Registry
@@ -31,17 +42,19 @@ class ScriptedSystem:
         self.telemetry: dict[str, Answer] = {}
         self.before_ask: Callable[[Question], None] = lambda _question: None
         self.after_ask: Callable[[Question], None] = lambda _question: None
-        self._lock = threading.Lock()
+        self.closed = 0
 
-    def ask(self, question: Question) -> Answer:
-        with self._lock:
-            self.before_ask(question)
-            self.asked[question.release, question.item_id, question.trial] += 1
-            answer = self.script(question)
-            if not answer.error:
-                self.telemetry[question.trace_id] = answer
-            self.after_ask(question)
-            return answer
+    async def ask(self, question: Question) -> Answer:
+        self.before_ask(question)
+        self.asked[question.release, question.item_id, question.trial] += 1
+        answer = self.script(question)
+        if not answer.error:
+            self.telemetry[question.trace_id] = answer
+        self.after_ask(question)
+        return answer
+
+    async def close(self) -> None:
+        self.closed += 1
 
     def recorded(self, project_id: str, experiment_id: str) -> Mapping[str, Answer]:
         return dict(self.telemetry)
@@ -113,8 +126,22 @@ def system() -> ScriptedSystem:
 
 
 @pytest.fixture
-def runner(metadata: Metadata, registry: Registry, system: ScriptedSystem, clock: ManualClock) -> Runner:
-    return Runner(metadata, registry, system, system, clock, clock.advance, RunnerSettings(concurrency=2), NoTools())
+def runner_ports(metadata: Metadata, registry: Registry, system: ScriptedSystem, clock: ManualClock) -> RunnerPorts:
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    return RunnerPorts(metadata, registry, system, system, clock, sleep, NoTools())
+
+
+@pytest.fixture
+def runner(runner_ports: RunnerPorts) -> Runner:
+    return Runner(runner_ports, RunnerSettings(concurrency=2))
+
+
+@pytest.fixture
+def turns(runner_ports: RunnerPorts, runner: Runner) -> Turns:
+    ports = runner_ports
+    return Turns(ports.metadata, ports.releases, runner, ports.clock, block_items=8)
 
 
 @pytest.fixture
@@ -123,20 +150,34 @@ def publisher() -> CountingPublisher:
 
 
 @pytest.fixture
-def jobs(runner: Runner) -> InlineJobs:
-    return InlineJobs(runner.run_slice)
+def jobs(turns: Turns) -> InlineJobs:
+    return InlineJobs(turns.run_slice)
 
 
 @pytest.fixture
-def evaluation(
+def experiments(
     metadata: Metadata, registry: Registry, publisher: CountingPublisher, jobs: InlineJobs, clock: ManualClock
-) -> Evaluation:
-    return Evaluation(metadata, registry, publisher, jobs, clock)
+) -> Experiments:
+    return Experiments(metadata, registry, publisher, jobs, clock)
+
+
+@pytest.fixture
+def evaluation(metadata: Metadata, registry: Registry, tmp_path: Path, clock: ManualClock) -> Evaluation:
+    return Evaluation(metadata, registry, Blobs.open(f"memory://{tmp_path}"), NoJudges(), clock)
 
 
 @pytest.fixture
 def admin() -> Principal:
     return Principal("p", "k1", "ann", frozenset({Role.ADMIN}))
+
+
+@pytest.fixture
+def live(metadata: Metadata, registry: Registry, admin: Principal) -> str:
+    """A release that is live already; the candidate that is pushed after it differs in its prompt."""
+    release = registry.push(admin, service_files(40, prompt="old {{ review }}")).release
+    put_live(metadata, release)
+    registry.push(admin, service_files(40))
+    return release
 
 
 @pytest.fixture

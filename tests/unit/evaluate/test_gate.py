@@ -1,50 +1,16 @@
 """The gate: each verdict can be reached, and none without the evidence for it."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zirkel.core import (
-    DatasetItem,
-    ExperimentRecord,
-    ExperimentState,
-    GatePolicy,
-    MetricPolicy,
-    Scored,
-    TrialRecord,
-    TrialState,
-    score_to_json,
-)
-from zirkel.evaluate import GateDecision, compare_metric, decide, summarise
+from tests.unit.evaluate.measured import Scores, gate_inputs, plain_items, trials_of
+from zirkel.core import GatePolicy, MetricPolicy
+from zirkel.evaluate import GateDecision, decide
 from zirkel.stats import proportion_lower_bound
-
-Scores = Mapping[str, Sequence[float]]
-"""By evaluator, one score an item."""
-
-
-def experiment(items: int, planned: int | None = None) -> ExperimentRecord:
-    return ExperimentRecord("p", "e", "s", "r", "d", "v", 1, planned or items, ExperimentState.FINISHED, 1)
-
-
-def trials_of(scores: Scores) -> list[TrialRecord]:
-    count = len(next(iter(scores.values())))
-    return [
-        TrialRecord(
-            "p",
-            "e",
-            f"i{n}",
-            0,
-            TrialState.ANSWERED,
-            1,
-            "t",
-            scores={name: score_to_json(Scored(values[n])) for name, values in scores.items()},
-        )
-        for n in range(count)
-    ]
 
 
 def gate(
@@ -57,17 +23,10 @@ def gate(
     baseline_planned: int | None = None,
 ) -> GateDecision:
     trials = trials_of(candidate)
-    items = [
-        DatasetItem(id=f"i{n}", input={}, cluster=f"c{n // cluster_size}" if cluster_size > 1 else "")
-        for n in range(len(trials))
-    ]
-    summary = summarise(experiment(len(trials), planned), trials, items, list(candidate))
-    paired = their_summary = None
-    if baseline is not None:
-        theirs = trials_of(baseline)
-        their_summary = summarise(experiment(len(theirs), baseline_planned), theirs, items, list(baseline))
-        paired = {name: compare_metric(name, trials, theirs, items) for name in candidate}
-    return decide(policy, summary, paired, their_summary)
+    items = plain_items(len(next(iter(candidate.values()))), cluster_size)
+    theirs = trials_of(baseline) if baseline is not None else None
+    inputs = gate_inputs(policy, trials, theirs, items, planned=planned, baseline_planned=baseline_planned)
+    return decide(inputs)
 
 
 def margin(value: float = 0.05, **changes: object) -> GatePolicy:

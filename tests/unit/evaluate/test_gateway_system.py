@@ -1,5 +1,6 @@
 """The gateway as the system under test, over real HTTP: whatever comes back is an answer or an error, never a crash."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from zirkel.core import ManualClock
-from zirkel.evaluate import Answer, GatewaySystem, Question
+from zirkel.evaluate import Answer, GatewaySystem, Question, SystemUnderTest
 
 QUESTION = Question("p", "e", "triage", "r" * 64, "i1", 3, {"review": "Nice", "n": 1}, "ab" * 16)
 
@@ -53,10 +54,20 @@ def stub() -> Iterator[StubGateway]:
 
 
 @pytest.fixture
-def system(stub: StubGateway) -> Iterator[GatewaySystem]:
-    opened = GatewaySystem(f"http://127.0.0.1:{stub.server_port}", lambda project: f"key of {project}", ManualClock())
-    yield opened
-    opened.close()
+def system(stub: StubGateway) -> GatewaySystem:
+    return GatewaySystem(f"http://127.0.0.1:{stub.server_port}", lambda project: f"key of {project}", ManualClock())
+
+
+def ask(system: SystemUnderTest, question: Question) -> Answer:
+    """Return one answer, over connections of its own."""
+
+    async def once() -> Answer:
+        try:
+            return await system.ask(question)
+        finally:
+            await system.close()
+
+    return asyncio.run(once())
 
 
 def completion(content: object) -> bytes:
@@ -66,7 +77,7 @@ def completion(content: object) -> bytes:
 def test_a_question_names_its_release_item_trial_and_trace(stub: StubGateway, system: GatewaySystem) -> None:
     stub.body = completion("good")
     stub.headers = {"x-zirkel-cost-usd": "0.00012", "x-zirkel-fallback": "0"}
-    assert system.ask(QUESTION) == Answer("good", cost_usd=Decimal("0.00012"))
+    assert ask(system, QUESTION) == Answer("good", cost_usd=Decimal("0.00012"))
     ((headers, body),) = stub.seen
     assert body == {"model": "service:triage", "zirkel": {"variables": {"review": "Nice", "n": 1}}}
     assert headers["authorization"] == "Bearer key of p"
@@ -80,18 +91,18 @@ def test_a_question_names_its_release_item_trial_and_trace(stub: StubGateway, sy
 def test_a_cost_that_is_not_told_is_unknown(stub: StubGateway, system: GatewaySystem, cost: str | None) -> None:
     stub.body = completion("good")
     stub.headers = {"x-zirkel-cost-usd": cost} if cost is not None else {}
-    assert system.ask(QUESTION) == Answer("good", cost_usd=None)
+    assert ask(system, QUESTION) == Answer("good", cost_usd=None)
 
 
 def test_an_empty_answer_is_an_answer(stub: StubGateway, system: GatewaySystem) -> None:
     stub.body = completion(None)
-    assert system.ask(QUESTION) == Answer("")
+    assert ask(system, QUESTION) == Answer("")
 
 
 def test_an_answer_of_a_fallback_is_no_answer_of_the_release(stub: StubGateway, system: GatewaySystem) -> None:
     stub.body = completion("good")
     stub.headers = {"x-zirkel-fallback": "1", "x-zirkel-model": "azure/gpt-4o"}
-    assert system.ask(QUESTION).error == "the release's own model failed; its fallback azure/gpt-4o answered"
+    assert ask(system, QUESTION).error == "the release's own model failed; its fallback azure/gpt-4o answered"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +124,7 @@ def test_whatever_else_comes_back_is_an_error(
     stub: StubGateway, system: GatewaySystem, status: int, body: bytes, said: str
 ) -> None:
     stub.status, stub.body = status, body
-    answer = system.ask(QUESTION)
+    answer = ask(system, QUESTION)
     assert answer.output == ""
     assert answer.error.startswith(said)
 
@@ -122,5 +133,4 @@ def test_a_gateway_that_is_not_there_is_an_error() -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as unused:
         port = unused.server_port
     system = GatewaySystem(f"http://127.0.0.1:{port}", lambda _project: "key", ManualClock())
-    assert system.ask(QUESTION).error.startswith("the gateway could not be reached: ConnectError")
-    system.close()
+    assert ask(system, QUESTION).error.startswith("the gateway could not be reached: NoConnection")

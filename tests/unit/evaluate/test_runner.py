@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from zirkel.core import (
     TrialState,
     derived_trace_id,
 )
-from zirkel.evaluate import Answer, NoTools, Question, Runner, RunnerSettings
+from zirkel.evaluate import Answer, Question, Runner, RunnerPorts, RunnerSettings
 from zirkel.evaluate.evaluators import known_kinds
 from zirkel.store.metadata import Metadata, Transaction
 from zirkel.version import Registry
@@ -35,7 +36,8 @@ class Scripted(Protocol):
     before_ask: Callable[[Question], None]
     after_ask: Callable[[Question], None]
 
-    def ask(self, question: Question) -> Answer: ...
+    async def ask(self, question: Question) -> Answer: ...
+    async def close(self) -> None: ...
     def recorded(self, project_id: str, experiment_id: str) -> Mapping[str, Answer]: ...
 
 
@@ -141,9 +143,10 @@ def test_a_finished_experiment_asks_nothing_more(runner: Runner, system: Scripte
 
 
 def test_a_large_experiment_goes_in_slices(
-    runner: Runner, metadata: Metadata, registry: Registry, admin: Principal, make_files: Files
+    runner_ports: RunnerPorts, metadata: Metadata, registry: Registry, admin: Principal, make_files: Files
 ) -> None:
     plan(metadata, registry, admin, make_files(70), trials=1)
+    runner = Runner(runner_ports, RunnerSettings(slice_answers=64))
     assert runner.run_slice("p", "e")
     assert len(results(metadata)) == 64
     assert not is_finished(metadata)
@@ -156,21 +159,21 @@ def test_an_unknown_experiment_is_not_found(runner: Runner) -> None:
         runner.run_slice("p", "e")
 
 
+@pytest.mark.parametrize(("commit_answers", "moments"), [(1, 50), (4, 30), (64, 25)])
 @pytest.mark.usefixtures("planned")
 def test_wherever_it_is_killed_it_goes_on_and_asks_nothing_twice_that_was_answered(
     metadata: Metadata,
-    registry: Registry,
+    runner_ports: RunnerPorts,
     system: Scripted,
-    clock: ManualClock,
     crash: type[BaseException],
+    commit_answers: int,
+    moments: int,
 ) -> None:
-    settings = RunnerSettings(concurrency=1)
+    settings = RunnerSettings(concurrency=1, commit_answers=commit_answers)
     for moment in range(1000):
         steps = CountedSteps(crash, moment)
         system.before_ask = system.after_ask = steps.step
-        cut_off = Runner(
-            CutOffMetadata(metadata, steps), registry, system, system, clock, clock.advance, settings, NoTools()
-        )
+        cut_off = Runner(replace(runner_ports, metadata=CutOffMetadata(metadata, steps)), settings)
         try:
             run(cut_off)
         except crash:
@@ -179,14 +182,14 @@ def test_wherever_it_is_killed_it_goes_on_and_asks_nothing_twice_that_was_answer
             assert not steps.happened
             break
         system.before_ask = system.after_ask = lambda _question: None
-        run(Runner(metadata, registry, system, system, clock, clock.advance, settings, NoTools()))
+        run(Runner(runner_ports, settings))
         assert [record.state for record in results(metadata)] == [TrialState.ANSWERED] * 10, moment
         assert set(system.asked.values()) == {1}, f"killed at moment {moment}, it asked again"
         assert is_finished(metadata)
         start_again(metadata, system)
     else:
         pytest.fail("the run never came to its end")
-    assert moment > 60, "reading, claiming, ten calls and ten answers can each be cut off in several ways"
+    assert moment > moments, "reading, claiming, ten calls and their commits can each be cut off in several ways"
 
 
 def start_again(metadata: Metadata, system: Scripted) -> None:
@@ -209,29 +212,29 @@ def test_an_answer_that_is_found_in_the_telemetry_is_scored_and_marked(
         tx.experiments.claim([claim])
     system.telemetry[claim.trace_id] = Answer("wrong", cost_usd=Decimal("0.5"), duration_ms=7.0)
     assert runner.run_slice("p", "e")
-    (found,) = results(metadata)
+    found = next(record for record in results(metadata) if record.is_recovered)
+    assert (found.item_id, found.trial) == ("i001", 0)
     assert (found.output, found.cost_usd, found.duration_ms, found.is_recovered) == ("wrong", Decimal("0.5"), 7.0, True)
     assert found.scores == {"match": {"state": "scored", "value": 0.0}}
-    assert not system.asked
+    assert not [asked for asked in system.asked if asked[1:] == ("i001", 0)]
 
 
 @pytest.mark.usefixtures("planned")
 def test_an_answer_that_is_still_on_its_way_is_waited_for(
-    metadata: Metadata, registry: Registry, system: Scripted, clock: ManualClock
+    metadata: Metadata, runner_ports: RunnerPorts, system: Scripted, clock: ManualClock
 ) -> None:
     claim = TrialRecord("p", "e", "i001", 0, TrialState.CLAIMED, 1, derived_trace_id("e", "i001", "0"))
     with metadata.transaction() as tx:
         tx.experiments.claim([claim])
     waited: list[float] = []
 
-    def wait(seconds: float) -> None:
+    async def wait(seconds: float) -> None:
         clock.advance(seconds)
         waited.append(seconds)
         if sum(waited) >= 2:
             system.telemetry[claim.trace_id] = Answer("r1")
 
-    runner = Runner(metadata, registry, system, system, clock, wait, RunnerSettings(grace_s=10), NoTools())
-    run(runner)
+    run(Runner(replace(runner_ports, sleep=wait), RunnerSettings(grace_s=10)))
     assert sum(waited) == 2
     assert system.asked["r", "i001", 0] == 0
     assert sum(system.asked.values()) == 9
@@ -248,7 +251,7 @@ def test_a_call_that_left_no_trace_is_given_up_after_the_grace_time_and_asked_ag
     start_ns = clock.now_ns()
     assert runner.run_slice("p", "e")
     assert clock.now_ns() - start_ns == 10_000_000_000
-    assert results(metadata) == []
+    assert ("i001", 0) not in {(record.item_id, record.trial) for record in results(metadata)}
     run(runner)
     assert sum(system.asked.values()) == 10
 
@@ -293,7 +296,7 @@ def test_reopened_errors_are_asked_again_and_nothing_else(runner: Runner, metada
 
 @pytest.mark.usefixtures("planned")
 def test_an_experiment_whose_errors_were_dropped_while_it_ended_is_not_finished(
-    metadata: Metadata, registry: Registry, system: Scripted, clock: ManualClock
+    metadata: Metadata, registry: Registry, runner_ports: RunnerPorts, system: Scripted, clock: ManualClock
 ) -> None:
     class Dropping(Registry):
         """Between reading the answers and finishing, somebody asks for the errored ones again."""
@@ -304,10 +307,9 @@ def test_an_experiment_whose_errors_were_dropped_while_it_ended_is_not_finished(
             return super().evaluators(project_id, digest)
 
     system.script = lambda q: Answer("", error="HTTP 500")
-    settings = RunnerSettings()
-    assert Runner(metadata, registry, system, system, clock, clock.advance, settings, NoTools()).run_slice("p", "e")
-    dropping = Dropping(metadata, registry._blobs, clock)
-    assert Runner(metadata, dropping, system, system, clock, clock.advance, settings, NoTools()).run_slice("p", "e")
+    assert Runner(runner_ports, RunnerSettings()).run_slice("p", "e")
+    dropping = replace(runner_ports, releases=Dropping(metadata, registry._blobs, clock))
+    assert Runner(dropping, RunnerSettings()).run_slice("p", "e")
     assert not is_finished(metadata)
 
 
@@ -323,7 +325,7 @@ def test_an_answer_that_no_database_takes_as_it_is_does_not_stop_the_experiment(
 
 @pytest.mark.usefixtures("planned")
 def test_an_evaluator_that_breaks_is_written_down_and_the_answer_stays(
-    metadata: Metadata, registry: Registry, system: Scripted, clock: ManualClock
+    metadata: Metadata, registry: Registry, runner_ports: RunnerPorts, clock: ManualClock
 ) -> None:
     class Newer(Registry):
         """Knows an evaluator of a kind that this program does not."""
@@ -332,15 +334,14 @@ def test_an_evaluator_that_breaks_is_written_down_and_the_answer_stays(
             unknown = EvaluatorSpec(name="judge", kind="magic")
             return EvaluatorsSpec(evaluator=[*super().evaluators(project_id, digest).evaluator, unknown])
 
-    newer = Newer(metadata, registry._blobs, clock)
-    run(Runner(metadata, newer, system, system, clock, clock.advance, RunnerSettings(), NoTools()))
+    run(Runner(replace(runner_ports, releases=Newer(metadata, registry._blobs, clock)), RunnerSettings()))
     said = "Invalid: evaluator 'judge': kind 'magic' is unknown; known are "
     said += ", ".join(sorted(known_kinds()))
     for record in results(metadata):
         assert record.scores == {
             "judge": {
                 "state": "errored",
-                "error": "Invalid: evaluator 'judge': kind 'magic' is unknown; known are exact, json_field",
+                "error": said,
             },
             "match": {"state": "scored", "value": 1.0},
         }

@@ -215,7 +215,30 @@ def test_an_admin_may_pin_a_release_and_name_an_experiment(stage: "Stage") -> No
     assert (attempt.experiment_id, attempt.item_id, attempt.trial) == ("e1", "i1", 2)
 
 
-@pytest.mark.parametrize("header", ["x_zirkel_release", "x_zirkel_experiment", "x_zirkel_item", "x_zirkel_trial"])
+def test_a_judges_call_is_recorded_as_an_evaluators_and_its_attempt_is_priced(stage: "Stage") -> None:
+    headers = {"x_zirkel_evaluator": "h\u00f6flich".encode().decode("latin-1"), "x_zirkel_experiment": "e1"}
+    stage.ask({"model": "stub/good", "messages": MESSAGES}, key="admin-key", **headers)
+
+    ((call, attempt),) = stage.sink.calls()
+    assert (call.kind, call.name, call.source) == (SpanKind.EVALUATOR, "evaluate h\u00f6flich", "gateway")
+    assert json.loads(call.attributes["gen_ai.evaluation.name"]) == "h\u00f6flich"
+    assert (attempt.kind, attempt.parent_span_id, attempt.cost_usd) == (SpanKind.CHAT, call.span_id, COST)
+    assert attempt.attributes == call.attributes
+    assert (attempt.experiment_id, attempt.service) == ("e1", "")
+
+
+def test_a_failed_call_says_what_it_cost(stage: "Stage") -> None:
+    refused = stage.ask({"model": "stub/http-400", "messages": MESSAGES})
+    unknown = stage.ask({"model": "nowhere/good", "messages": MESSAGES})
+
+    assert (refused.status, unknown.status) == (400, 404)
+    assert [reply.headers["x-zirkel-cost-usd"] for reply in (refused, unknown)] == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["x_zirkel_release", "x_zirkel_experiment", "x_zirkel_item", "x_zirkel_trial", "x_zirkel_evaluator"],
+)
 def test_only_an_admin_may_pin_or_experiment(stage: "Stage", header: str) -> None:
     assert stage.ask_service(headers={header: "1"}).status == 403
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zirkel.lib.json_schemas import SchemaFault, compile_schema
+from zirkel.lib.json_schemas import SchemaFault, compile_any_draft, compile_schema
 
 Schema = dict[str, object]
 LABEL: Schema = {
@@ -47,6 +47,38 @@ def test_a_schema_that_cannot_be_used_is_refused_with_its_place(schema: Schema, 
     with pytest.raises(SchemaFault, match=said) as raised:
         compile_schema(schema)
     assert raised.value.at == at
+
+
+@pytest.mark.parametrize(
+    ("draft", "value", "found"),
+    [
+        ("http://json-schema.org/draft-03/schema#", {}, ["required"]),
+        ("http://json-schema.org/draft-04/schema#", {}, []),
+        ("http://json-schema.org/draft-07/schema", {"code": "ab"}, ["pattern"]),
+        ("https://json-schema.org/draft/2019-09/schema", {"code": "ab"}, ["pattern"]),
+        ("https://json-schema.org/draft/2020-12/schema", {"code": "AB"}, []),
+    ],
+)
+def test_a_schema_may_be_of_any_known_draft(draft: str, value: object, found: list[str]) -> None:
+    code: Schema = {"$ref": "#/definitions/code"}
+    name: Schema = {"required": True} if "draft-03" in draft else {}
+    definitions: Schema = {"code": {"type": "string", "pattern": "^[A-Z]+$"}}
+    schema = compile_any_draft(
+        {"$schema": draft, "properties": {"code": code, "name": name}, "definitions": definitions}
+    )
+    assert [keyword for _, keyword, _ in schema.problems(value)] == found
+
+
+@pytest.mark.parametrize("draft", ["https://example.com/draft", "[", "", 7])
+def test_a_draft_that_is_unknown_is_refused(draft: object) -> None:
+    with pytest.raises(SchemaFault, match="is unknown") as raised:
+        compile_any_draft({"$schema": draft})
+    assert raised.value.at == ".$schema"
+
+
+def test_only_the_newest_draft_is_taken_where_no_other_is_wanted() -> None:
+    with pytest.raises(SchemaFault, match=r"only https://json-schema\.org/draft/2020-12/schema is"):
+        compile_schema({"$schema": "http://json-schema.org/draft-07/schema#"})
 
 
 def test_properties_may_be_named_like_keywords() -> None:

@@ -1,4 +1,4 @@
-"""Means with naive and cluster-robust intervals, and variance components."""
+"""Means with naive and cluster-robust intervals."""
 
 import json
 import math
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from zirkel.stats import mean_interval, variance_components
+from zirkel.stats import mean_interval
 
 SCORES = [1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 1, 1]
 FOUR = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
@@ -129,56 +128,20 @@ def test_result_is_plain_json() -> None:
     assert json.loads(json.dumps(record, allow_nan=False)) == record
 
 
-def test_variance_components_equal_a_hand_computed_table() -> None:
-    # Item means 1, 2, 6 (grand mean 3): MSB = 2 * (4 + 1 + 9) / 2 = 14; MSW = (2 + 0 + 8) / 3 = 10/3.
-    result = variance_components(np.array([[0.0, 2.0], [2.0, 2.0], [4.0, 8.0]]))
-    assert result.within == pytest.approx(10 / 3)
-    assert result.between == pytest.approx((14 - 10 / 3) / 2)
-    assert result.standard_error == pytest.approx(math.sqrt(14 / 6))
-    assert (result.n, result.n_trials, result.warnings) == (3, 2, ())
-
-
-@given(hnp.arrays(np.float64, st.tuples(st.integers(2, 20), st.integers(2, 6)), elements=st.floats(-10, 10)))
-def test_variance_components_agree_with_the_analysis_of_variance(
-    scores: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
-) -> None:
-    scores = np.round(scores, 3)
-    result = variance_components(scores)
-    assert result.within >= 0
-    assert result.between >= 0
-    assert result.standard_error == pytest.approx(mean_interval(scores.mean(axis=1)).standard_error, abs=1e-9)
-    if result.within > 1e-6 and not result.warnings:
-        f = 1 + result.n_trials * result.between / result.within
-        assert f == pytest.approx(float(stats.f_oneway(*scores).statistic), rel=1e-6)
-
-
-def test_noise_larger_than_the_differences_is_told() -> None:
-    result = variance_components(np.array([[0.0, 1.0], [1.0, 0.0]]))
-    assert (result.between, result.within) == (0.0, 0.5)
-    assert "cannot be told from 0" in result.warnings[0]
-
-
-@pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 1), (0, 2)])
-def test_one_trial_cannot_be_split(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="at least 2 items with at least 2 trials"):
-        variance_components(np.zeros(shape))
-
-
-def test_a_missing_trial_is_named() -> None:
-    with pytest.raises(ValueError, match=r"scores\[1, 0\] is nan"):
-        variance_components(np.array([[0.0, 1.0], [math.nan, 1.0]]))
-
-
 @pytest.mark.nightly
-def test_cluster_robust_interval_covers_where_the_naive_one_does_not() -> None:
-    # Reference simulation: 30 clusters of 10, ICC .5: naive .583, CR1 with t(29) .948.
+@pytest.mark.parametrize(("icc", "naive_coverage"), [(0.1, 0.850), (0.5, 0.583)])
+def test_cluster_robust_interval_covers_where_the_naive_one_does_not(icc: float, naive_coverage: float) -> None:
+    # Reference simulation: 30 clusters of 10; CR1 with t(29) .960 and .948.
     random, runs = np.random.default_rng(20261123), 4000
     labels = np.repeat(np.arange(30), 10)
     covered = naive_covered = 0
     for _ in range(runs):
-        values = np.repeat(random.normal(0, math.sqrt(0.5), 30), 10) + random.normal(0, math.sqrt(0.5), 300)
+        common = np.repeat(random.normal(0, math.sqrt(icc), 30), 10)
+        values = common + random.normal(0, math.sqrt(1 - icc), 300)
         robust, naive = mean_interval(values, labels), mean_interval(values)
         covered += robust.low <= 0 <= robust.high
         naive_covered += naive.low <= 0 <= naive.high
     assert covered / runs == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / runs))
-    assert naive_covered / runs == pytest.approx(0.583, abs=0.05)
+    # The reference had its own, smaller number of runs.
+    assert naive_covered / runs == pytest.approx(naive_coverage, abs=0.05)
+    print(f"icc {icc}: CR1-t {covered / runs:.4f}, naive {naive_covered / runs:.4f}")

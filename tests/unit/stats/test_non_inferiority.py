@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from zirkel.stats import (
+    Direction,
     MeanInterval,
     NonInferiority,
     non_inferiority,
     non_inferiority_binary,
+    non_inferiority_interval,
+    paired_binary_difference,
+    paired_bootstrap,
     paired_difference,
     plan_non_inferiority_binary,
 )
@@ -134,6 +138,7 @@ def test_items_needed_reach_the_promised_power() -> None:
         result = non_inferiority(paired_difference(d, np.zeros_like(d)), margin=0.05)
         passed += result.verdict in ("PASS", "SUPERIOR")
     assert passed / runs == pytest.approx(0.8, abs=4 * math.sqrt(0.16 / runs) + 0.005)
+    print(f"items_needed {pilot.items_needed}: power {passed / runs:.4f}")
 
 
 @pytest.mark.nightly
@@ -146,6 +151,7 @@ def test_a_candidate_worse_by_the_margin_passes_no_more_often_than_alpha(cluster
         result = non_inferiority(paired_difference(d, np.zeros_like(d), labels), margin=0.05)
         passed += result.verdict in ("PASS", "SUPERIOR")
     assert passed / runs == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / runs))
+    print(f"at the margin, clustered {clustered}: {passed / runs:.4f}")
 
 
 @given(st.floats(-1, 1), st.floats(1e-9, 10), st.integers(2, 1000), st.floats(1e-6, 1))
@@ -239,7 +245,7 @@ def test_plan_equals_the_reference(margin: float, discordance: float, expected: 
 
 
 def test_plan_never_promises_what_a_run_without_change_could_not_show() -> None:
-    n = plan_non_inferiority_binary(0.05, 0.001)
+    n = plan_non_inferiority_binary(0.05, 1e-6)
     assert n == 59
     assert same_answers(n).verdict == "PASS"
 
@@ -332,3 +338,77 @@ def test_binary_items_needed_without_change_are_the_smallest_number_that_passes(
 def test_a_binary_margin_in_percent_is_refused() -> None:
     with pytest.raises(ValueError, match="margin is 5"):
         non_inferiority_binary(1, 1, 100, margin=5)
+
+
+@given(PAIRS, MARGINS, st.sampled_from(["higher", "lower"]), st.floats(0.01, 0.2))
+def test_an_interval_of_twice_alpha_gives_the_verdict_of_its_bounds(
+    pairs: list[tuple[int, int]], margin: float, direction: Direction, alpha: float
+) -> None:
+    new, old = np.array(pairs, dtype=np.float64).T
+    assume(np.ptp(new - old) > 0)
+    by_t = non_inferiority(paired_difference(new, old), margin=margin, direction=direction, alpha=alpha)
+    interval = paired_difference(new, old, confidence=1 - 2 * alpha)
+    by_interval = non_inferiority_interval(interval, margin=margin, direction=direction)
+    assert (by_interval.lower, by_interval.upper) == pytest.approx((by_t.lower, by_t.upper))
+    assert by_interval.alpha == pytest.approx(alpha)
+    if min(abs(b - edge) for b in (by_t.lower, by_t.upper) for edge in (-margin, 0, margin)) > 1e-9:
+        assert by_interval.verdict == by_t.verdict
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(10, 2, 100), (0, 0, 52), (0, 2, 100), (2, 30, 200)])
+def test_an_interval_of_tango_gives_the_verdict_of_pass_fail_items(gained: int, lost: int, n: int) -> None:
+    counted = non_inferiority_binary(gained, lost, n, margin=0.05)
+    interval = paired_binary_difference(gained, lost, n, confidence=0.9)
+    by_interval = non_inferiority_interval(interval, margin=0.05)
+    assert (by_interval.verdict, by_interval.method) == (counted.verdict, "tango")
+
+
+def test_items_needed_by_an_interval_are_about_those_by_its_standard_error() -> None:
+    new = np.random.default_rng(3).normal(0, 0.3, 60)
+    by_t = non_inferiority(paired_difference(new, np.zeros(60)), margin=0.06)
+    by_bootstrap = non_inferiority_interval(paired_bootstrap(new, np.zeros(60), confidence=0.9), margin=0.06)
+    assert by_t.verdict == by_bootstrap.verdict == "INCONCLUSIVE"
+    assert by_t.items_needed is not None
+    assert by_bootstrap.items_needed == pytest.approx(by_t.items_needed, rel=0.25)
+
+
+def test_the_record_says_what_its_bounds_are() -> None:
+    pair = [1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0]
+    assert non_inferiority(paired_difference(*pair), margin=0.1).method == "t"
+    clustered = non_inferiority(paired_difference(*pair, [0, 0, 1, 1]), margin=0.1)
+    assert (clustered.method, clustered.assumptions) == (
+        "cr1_t",
+        ("clusters are independent; items of one cluster need not be",),
+    )
+    assert same_answers(3).method == "no_change"
+    assert non_inferiority_binary(1, 1, 4, margin=0.1).method == "tango"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("n", "discordance"), [(300, 0.15), (150, 0.3)])
+def test_a_pass_fail_candidate_at_the_margin_is_passed_about_as_often_as_alpha(n: int, discordance: float) -> None:
+    random, runs = np.random.default_rng(63), 20_000
+    gain, loss = (discordance - 0.05) / 2, (discordance + 0.05) / 2
+    counts = random.multinomial(n, [gain, loss, 1 - gain - loss], size=runs)
+    verdicts = {}
+    for gained, lost, _ in counts.tolist():
+        if (gained, lost) not in verdicts:
+            verdicts[gained, lost] = non_inferiority_binary(gained, lost, n, margin=0.05).verdict
+    passed = sum(verdicts[gained, lost] in ("PASS", "SUPERIOR") for gained, lost, _ in counts.tolist()) / runs
+    assert passed == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / runs) + 0.005)
+    print(f"Tango at the margin, n {n}, discordance {discordance}: {passed:.4f}")
+
+
+@pytest.mark.nightly
+def test_clusters_taken_for_independent_items_pass_far_too_often() -> None:
+    random, runs = np.random.default_rng(64), 4000
+    labels = np.repeat(np.arange(30), 10)
+    robust = naive = 0
+    for _ in range(runs):
+        d = np.repeat(random.normal(0, math.sqrt(0.5), 30), 10) + random.normal(0, math.sqrt(0.5), 300) - 0.2
+        pair = d, np.zeros(300)
+        robust += non_inferiority(paired_difference(*pair, labels), margin=0.2).verdict in ("PASS", "SUPERIOR")
+        naive += non_inferiority(paired_difference(*pair), margin=0.2).verdict in ("PASS", "SUPERIOR")
+    assert robust / runs == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / runs))
+    assert naive / runs > 0.1
+    print(f"at the margin with ICC .5: CR1-t {robust / runs:.4f}, naive {naive / runs:.4f}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zirkel.stats import mcnemar, mean_interval, paired_difference
+from zirkel.stats import Alternative, mcnemar, mean_interval, paired_difference, t_p_value
 
 PAIRS = st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=2, max_size=60)
 COUNT = st.integers(0, 400)
@@ -101,6 +101,8 @@ def test_mcnemar_equals_the_published_numbers() -> None:
     assert result.p_mid == pytest.approx(0.0224609, abs=1e-7)
     # Agresti, approval of the prime minister: 86 and 150 changed their mind.
     assert mcnemar(86, 150).p_exact == pytest.approx(3.72e-5, abs=1e-7)
+    assert mcnemar(86, 150).chi_square == pytest.approx(17.3559, abs=1e-4)
+    assert mcnemar(86, 150).p_chi_square == pytest.approx(3.10e-5, abs=1e-7)
     assert mcnemar(86, 150).to_dict()["n_only_second"] == 150
 
 
@@ -126,3 +128,50 @@ def test_mcnemar_gets_surer_with_a_more_lopsided_split() -> None:
 def test_mcnemar_refuses_negative_counts() -> None:
     with pytest.raises(ValueError, match="negative"):
         mcnemar(-1, 3)
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+@given(pairs=PAIRS, null=st.integers(-5, 5))
+def test_p_value_is_the_one_of_scipy(alternative: Alternative, pairs: list[tuple[int, int]], null: int) -> None:
+    new, old = np.array(pairs, dtype=np.float64).T
+    result = paired_difference(new, old)
+    if result.standard_error > 0:
+        reference = float(stats.ttest_1samp(new - old, null, alternative=alternative).pvalue)
+        assert t_p_value(result, null=null, alternative=alternative) == pytest.approx(reference, rel=1e-6, abs=1e-12)
+
+
+def test_p_value_respects_clusters() -> None:
+    values, labels = np.repeat([1.0, 2.0, 4.0, -1.0], 5), np.repeat(np.arange(4), 5)
+    clustered = t_p_value(paired_difference(values, np.zeros(20), labels))
+    assert clustered == pytest.approx(float(stats.ttest_1samp([1.0, 2.0, 4.0, -1.0], 0).pvalue))
+
+
+def test_p_value_without_variation_is_the_sign_test() -> None:
+    always, never = paired_difference([1.0] * 5, [0.0] * 5), paired_difference([1.0] * 5, [1.0] * 5)
+    assert t_p_value(always) == pytest.approx(2 * 0.5**5)
+    assert t_p_value(always, alternative="greater") == pytest.approx(0.5**5)
+    assert t_p_value(always, alternative="less") == t_p_value(never) == 1
+
+
+def test_an_unknown_alternative_of_a_p_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="'up'"):
+        t_p_value(paired_difference([1.0, 2.0], [0.0, 0.0]), alternative="up")  # type: ignore[arg-type]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("n", "discordance"), [(50, 0.3), (200, 0.1)])
+def test_mcnemar_rejects_equal_versions_no_more_often_than_alpha(n: int, discordance: float) -> None:
+    # The unpaired z test, which ignores the pairing, is far too cautious, and so loses power.
+    random, runs = np.random.default_rng(62), 20_000
+    half = discordance / 2
+    counts = random.multinomial(n, [half, half, 0.8 - half, 0.2 - half], size=runs)
+    tests = [mcnemar(int(b), int(c)) for b, c, _, _ in counts]
+    exact = float(np.mean([test.p_exact <= 0.05 for test in tests]))
+    mid = float(np.mean([test.p_mid <= 0.05 for test in tests]))
+    rates = (counts[:, 0] + counts[:, 2]) / n, (counts[:, 1] + counts[:, 2]) / n
+    pooled = (rates[0] + rates[1]) / 2
+    unpaired = float(np.mean(np.abs(rates[0] - rates[1]) > 1.96 * np.sqrt(2 * pooled * (1 - pooled) / n)))
+    error = 4 * np.sqrt(0.05 * 0.95 / runs)
+    assert exact <= mid <= 0.05 + error
+    assert unpaired < mid
+    print(f"n {n}, discordance {discordance}: exact {exact:.4f}, mid-p {mid:.4f}, unpaired z {unpaired:.4f}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zirkel.stats import Interval, clopper_pearson_interval, proportion_lower_bound, wilson_interval
+from zirkel.stats import Interval, beta_interval, clopper_pearson_interval, proportion_lower_bound, wilson_interval
 
 Method = Callable[[int, int], Interval]
 COUNTS = st.integers(1, 5000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials)))
@@ -54,6 +54,14 @@ def test_intervals_equal_the_published_ones(
         (clopper_pearson_interval, 100, 0.98, 0.985),
         (clopper_pearson_interval, 300, 0.9, 0.966),
         (clopper_pearson_interval, 300, 0.98, 0.964),
+        (beta_interval, 10, 0.9, 0.930),
+        (beta_interval, 10, 0.98, 0.817),
+        (beta_interval, 30, 0.9, 0.974),
+        (beta_interval, 30, 0.98, 0.879),
+        (beta_interval, 100, 0.9, 0.936),
+        (beta_interval, 100, 0.98, 0.949),
+        (beta_interval, 300, 0.9, 0.957),
+        (beta_interval, 300, 0.98, 0.942),
     ],
 )
 def test_exact_coverage_equals_the_reference_table(method: Method, trials: int, rate: float, expected: float) -> None:
@@ -71,7 +79,7 @@ def _coverage(method: Method, trials: int, rate: float) -> float:
     return float(np.sum(stats.binom.pmf(np.arange(trials + 1), trials, rate)[covers]))
 
 
-@pytest.mark.parametrize("method", [wilson_interval, clopper_pearson_interval])
+@pytest.mark.parametrize("method", [wilson_interval, clopper_pearson_interval, beta_interval])
 @given(counts=COUNTS, confidence=CONFIDENCES)
 def test_bounds_lie_around_the_rate_and_swapping_pass_and_fail_mirrors_them(
     method: Callable[..., Interval], counts: tuple[int, int], confidence: float
@@ -84,7 +92,7 @@ def test_bounds_lie_around_the_rate_and_swapping_pass_and_fail_mirrors_them(
     assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((interval.low, interval.high), abs=1e-9)
 
 
-@pytest.mark.parametrize("method", [wilson_interval, clopper_pearson_interval])
+@pytest.mark.parametrize("method", [wilson_interval, clopper_pearson_interval, beta_interval])
 @given(counts=COUNTS)
 def test_more_confidence_is_a_wider_interval(method: Callable[..., Interval], counts: tuple[int, int]) -> None:
     narrow, wide = method(*counts, confidence=0.8), method(*counts, confidence=0.99)
@@ -150,4 +158,53 @@ def test_result_of_numpy_counts_is_plain_json() -> None:
         "n": 4,
         "n_clusters": None,
         "warnings": [],
+        "assumptions": ["items are independent"],
     }
+
+
+@given(counts=COUNTS, prior=st.sampled_from([0.5, 1.0]))
+def test_credible_bounds_are_quantiles_of_the_posterior(counts: tuple[int, int], prior: float) -> None:
+    passes, trials = counts
+    result = beta_interval(passes, trials, prior=prior, confidence=0.9)
+    low, high = (float(stats.beta.ppf(q, passes + prior, trials - passes + prior)) for q in (0.05, 0.95))
+    assert (result.low, result.high) == pytest.approx((low, high), abs=1e-9)
+    assert result.estimate == pytest.approx(float(stats.beta.mean(passes + prior, trials - passes + prior)))
+    assert result.method == ("jeffreys" if prior == 0.5 else "beta")
+
+
+def test_a_prior_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="prior"):
+        beta_interval(1, 2, prior=0.0)
+
+
+@given(rate=st.integers(1, 9))
+def test_more_trials_narrow_the_interval_of_a_rate(rate: int) -> None:
+    for method in (wilson_interval, clopper_pearson_interval, beta_interval):
+        widths = [(i := method(rate * size, 10 * size)).high - i.low for size in (1, 2, 5, 20, 100)]
+        assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("method", "n", "expected"),
+    [
+        (wilson_interval, 10, 0.954),
+        (wilson_interval, 30, 0.952),
+        (wilson_interval, 100, 0.951),
+        (clopper_pearson_interval, 10, 0.984),
+        (clopper_pearson_interval, 30, 0.973),
+        (clopper_pearson_interval, 100, 0.965),
+        (beta_interval, 10, 0.950),
+        (beta_interval, 30, 0.950),
+        (beta_interval, 100, 0.949),
+    ],
+)
+def test_simulated_coverage_over_all_rates_equals_the_reference_table(method: Method, n: int, expected: float) -> None:
+    random, runs = np.random.default_rng(61), 100_000
+    rates = random.random(runs)
+    intervals = [method(passes, n) for passes in range(n + 1)]
+    lows, highs = np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
+    passes = random.binomial(n, rates)
+    covered = float(np.mean((lows[passes] <= rates) & (rates <= highs[passes])))
+    assert covered == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / runs) + 5e-4)
+    print(f"{intervals[0].method} n={n}: {covered:.4f}")

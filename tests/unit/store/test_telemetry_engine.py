@@ -90,14 +90,14 @@ def test_what_passes_by_itself_is_said_to_pass(error: Exception, told: type[Exce
 def test_a_row_that_clickhouse_cannot_read_is_the_rows_fault(tmp_path: Path, is_embedded: bool) -> None:
     engine, _ = engine_that(failing(DatabaseError("cannot parse", code=27)), tmp_path if is_embedded else None)
     with pytest.raises(Invalid, match="refuses a row for spans"):
-        engine.insert("spans", ["a"], [b"{}"], "token")
+        engine.insert("spans", ["a"], [b"{}"])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_takes_nothing_passes_and_leaves_no_rows_behind(tmp_path: Path) -> None:
     engine, _ = engine_that(failing(OSError(errno.ENOSPC, "No space left on device")), tmp_path)
     with pytest.raises(Overloaded, match="No space left on device"):
-        engine.insert("spans", ["a"], [b"{}"], "token")
+        engine.insert("spans", ["a"], [b"{}"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,7 +119,7 @@ def test_queries_have_connections_of_their_own_and_no_more_than_there_may_be() -
     for _ in range(READERS):
         assert inside.acquire(timeout=60)
     engine.execute("OPTIMIZE TABLE t")
-    engine.insert("t", ["a"], [b"{}"], "token")
+    engine.insert("t", ["a"], [b"{}"])
     assert not inside.acquire(timeout=0.05), "a query more than there are readers"
     going_on.set()
     for thread in threads:
@@ -148,7 +148,7 @@ def test_a_connection_is_used_again_and_one_whose_query_failed_is_closed_and_rep
 def test_inserts_wait_while_they_are_kept_out_and_queries_do_not() -> None:
     inserted = threading.Event()
     engine, _ = engine_that(lambda statement: inserted.set() if statement.startswith("INSERT") else None)
-    thread = threading.Thread(target=engine.insert, args=("t", ["a"], [b"{}"], "token"))
+    thread = threading.Thread(target=engine.insert, args=("t", ["a"], [b"{}"]))
     with engine.without_inserts():
         thread.start()
         assert engine.rows("SELECT 1 AS value", {}, Value) == [Value(1)]

@@ -101,3 +101,10 @@ def test_a_pushed_data_set_is_kept_masked(
     assert not registry.push(admin, contents).is_changed
     elsewhere = Principal("q", "k", "bob", admin.roles)
     assert registry.open("q", registry.push(elsewhere, contents).release).dataset[0].input == {"review": MAIL}
+
+
+def test_reference_contexts_are_masked_too() -> None:
+    masked = mask_items(line("1", contexts=[f"write to {MAIL}", "no mail"]), rules().mask_json)
+    contexts = json.loads(masked)["contexts"]
+    assert MAIL not in contexts[0]
+    assert contexts[1] == "no mail"

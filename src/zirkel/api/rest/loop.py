@@ -1,4 +1,4 @@
-"""The loop over one service: experiments, gates, shipping."""
+"""The loop over one service: shipping."""
 
 from collections.abc import Callable
 
@@ -8,25 +8,11 @@ from pydantic import BaseModel, ConfigDict
 from zirkel.api.rest.wire import json_response
 from zirkel.api.services import Services
 from zirkel.core import Principal
-from zirkel.evaluate import comparison_report
 from zirkel.ship import DEFAULT_WEIGHT, ShipOrder
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class ExperimentBody(_Body):
-    """Which release to run, how often per item."""
-
-    release: str = "candidate"
-    trials: int = 2
-
-
-class GateBody(_Body):
-    """Which release to decide on."""
-
-    release: str = "candidate"
 
 
 class ShipBody(_Body):
@@ -48,24 +34,6 @@ def loop_router(services: Services, principal: Callable[..., Principal]) -> APIR
     """Return the routes that move a service round the loop."""
     router = APIRouter(prefix="/api/v1", tags=["loop"])
     actor = Depends(principal)
-
-    @router.post("/services/{service}/experiments", summary="Run candidate and baseline over the data set")
-    def start_experiments(service: str, body: ExperimentBody, who: Principal = actor) -> Response:
-        return json_response(services.evaluation.start(who, service, body.release, body.trials), 202)
-
-    @router.get("/experiments/{experiment_id}", summary="How far an experiment is")
-    def experiment(experiment_id: str, who: Principal = actor) -> Response:
-        return json_response(services.evaluation.progress(who, experiment_id))
-
-    @router.get("/services/{service}/comparison", summary="Scores and paired differences of the newest experiment")
-    def comparison(service: str, release: str = "candidate", who: Principal = actor) -> Response:
-        found = services.evaluation.compare(who, service, release)
-        return json_response(comparison_report(found.candidate, found.baseline, found.paired))
-
-    @router.post("/services/{service}/gate", summary="Let the release's gate decide")
-    def gate(service: str, body: GateBody, who: Principal = actor) -> Response:
-        result = services.evaluation.gate(who, service, body.release)
-        return json_response({"decision": result.decision, "record": result.record})
 
     @router.post("/services/{service}/ship", summary="Start a rollout")
     def ship(service: str, body: ShipBody, who: Principal = actor) -> Response:

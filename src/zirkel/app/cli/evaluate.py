@@ -1,31 +1,23 @@
-"""``eval`` and ``gate``."""
+"""``eval``."""
 
 import time
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zirkel.app.cli.output import (
-    EXIT_CHECK_FAILED,
-    EXIT_INCONCLUSIVE,
-    AsJson,
-    connect,
-    leave,
-    number,
-    out,
-    print_json,
-    say,
-    short,
-)
+from zirkel.app.cli.comparison_text import print_comparison
+from zirkel.app.cli.evaluate_costs import print_estimate, print_spending
+from zirkel.app.cli.evaluate_system import run_system
+from zirkel.app.cli.output import AsJson, connect, out, print_json, say
 from zirkel.client import Client, Unreachable
-from zirkel.core import Json
+from zirkel.core import Invalid, Json
 
 Service = Annotated[str, typer.Argument(help="Name of the service.")]
 ReleaseOption = Annotated[
     str, typer.Option("--release", help="candidate, baseline, a release number or the start of a digest.")
 ]
-VERDICT_EXITS = {"PASS": 0, "SUPERIOR": 0, "FAIL": EXIT_CHECK_FAILED, "INCONCLUSIVE": EXIT_INCONCLUSIVE}
 POLL_S = 0.5
 PATIENCE_S = 60.0
 """How long the server may be away (a restart) before the command gives up; the experiment itself goes on."""
@@ -34,72 +26,59 @@ Object = dict[str, Json]
 
 
 def evaluate(
-    service: Service,
+    service: Annotated[str, typer.Argument(help="Name of the service; none with --system.")] = "",
     release: ReleaseOption = "candidate",
     trials: Annotated[int, typer.Option(help="Answers per item.")] = 2,
+    concurrency: Annotated[int | None, typer.Option(help="Calls at once; the server's setting by default.")] = None,
+    requests_per_s: Annotated[float | None, typer.Option(help="Calls a second at most.")] = None,
+    tokens_per_min: Annotated[int | None, typer.Option(help="Input and output tokens a minute at most.")] = None,
+    early_stop: Annotated[bool, typer.Option("--early-stop", help="Stop as soon as the gate is decided.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the items' order, with --early-stop.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what was answered in other experiments.")] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost.")] = False,
+    system: Annotated[Path | None, typer.Option(help="In place of a service: a system.toml, run from here.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="With --system: a file of items, or a server's NAME or NAME@VERSION.")
+    ] = "",
+    evaluators: Annotated[Path, typer.Option(help="With --system: an evaluators.toml.")] = Path("evaluators.toml"),
     as_json: AsJson = False,
 ) -> None:
     """Run the candidate and the baseline over the data set; print scores, intervals and the paired difference.
 
     Can be stopped and started again at any point: what was answered is not asked again.
     """
+    if system is not None:
+        wish: Object = {"concurrency": concurrency, "requests_per_s": requests_per_s, "tokens_per_min": tokens_per_min}
+        run_system(system, dataset, evaluators, {**wish, "trials": trials, "name": service}, as_json=as_json)
+        return
+    if not service:
+        raise Invalid("name a service, or a system with --system", path="service")
+    body: Json = {
+        "release": release,
+        "trials": trials,
+        "concurrency": concurrency,
+        "requests_per_s": requests_per_s,
+        "tokens_per_min": tokens_per_min,
+        "early_stop": early_stop,
+        "seed": seed,
+        "fresh": fresh,
+    }
     with connect() as client:
-        body: Json = {"release": release, "trials": trials}
+        if estimate or not as_json:
+            costs = client.get(f"/api/v1/services/{service}/estimate", {"release": release, "trials": trials})
+            print_json(costs) if as_json else print_estimate(costs)
+        if estimate:
+            return
         experiments = client.post_list(f"/api/v1/services/{service}/experiments", body)
         _follow(client, experiments, quiet=as_json)
         report = client.get(f"/api/v1/services/{service}/comparison", {"release": release})
-    if as_json:
-        print_json(report)
-        return
-    print_comparison(report)
-
-
-def gate(service: Service, release: ReleaseOption = "candidate", as_json: AsJson = False) -> None:
-    """Let the release's gate decide: PASS or SUPERIOR (exit 0), FAIL (1), INCONCLUSIVE (3)."""
-    with connect() as client:
-        result = client.post(f"/api/v1/services/{service}/gate", {"release": release})
-    decision = cast(Object, result["decision"])
-    verdict = str(decision["verdict"])
-    if as_json:
-        print_json(result)
-    else:
-        say(f"{verdict}: {decision['reason']}")
-    leave(VERDICT_EXITS[verdict])
-
-
-def print_comparison(report: Object) -> None:
-    """Print both experiments and their paired differences."""
-    for name in ("candidate", "baseline"):
-        summary = cast("Object | None", report[name])
-        if summary is None:
-            say("baseline: nothing is live and none is declared; there is nothing to compare with")
-            continue
-        cost = f"{summary['cost_usd']} USD" if summary["cost_usd"] is not None else "cost unknown"
-        say(
-            f"{name}: release {short(summary['release'])}, {summary['items']} items x {summary['trials']} trials, "
-            f"{summary['answered']} answered, {summary['errored']} errored, {summary['recovered']} recovered, {cost}"
-        )
-        for metric, found in cast("dict[str, Object]", summary["metrics"]).items():
-            say(f"  {metric:<14} {_interval(found['interval'])}   flip rate {number(found['flip_rate'])}")
-    paired = cast("dict[str, Object] | None", report["paired"])
-    if paired is not None:
-        say("difference, candidate minus baseline, paired by item:")
-        for metric, found in paired.items():
-            if not found["better_items"] and not found["worse_items"]:
-                say(f"  {metric:<14} no item changed")
-                continue
-            changed = f"{found['better_items']} items better, {found['worse_items']} worse"
-            say(f"  {metric:<14} {_interval(found['difference'], signed=True)}   {changed}")
-
-
-def _interval(value: Json, *, signed: bool = False) -> str:
-    if value is None:
-        return "too few items for an interval"
-    found = cast("dict[str, float]", value)
-    form = "{:+.3f}" if signed else "{:.3f}"
-    clusters = f", {found['n_clusters']} clusters" if found["n_clusters"] else ""
-    low, high = form.format(found["low"]), form.format(found["high"])
-    return f"{form.format(found['estimate'])}  95 % interval {low} to {high} ({found['n']} items{clusters})"
+        if as_json:
+            print_json(report)
+            return
+        print_comparison(report)
+        for name, experiment in zip(("candidate", "baseline"), experiments, strict=False):
+            spent = client.get(f"/api/v1/experiments/{experiment['experiment_id']}/spending")
+            print_spending(name, spent)
 
 
 def _follow(client: Client, experiments: list[Object], *, quiet: bool) -> None:

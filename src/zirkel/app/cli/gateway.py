@@ -27,7 +27,7 @@ from zirkel.core.gateway_text import write_gateway_config
 
 gateway_app = typer.Typer(help="The gateway's document: upstreams, models, limits, prices.", no_args_is_help=True)
 prices_app = typer.Typer(help="What models cost.", no_args_is_help=True)
-import_app = typer.Typer(help="Take over another gateway's configuration.", no_args_is_help=True)
+import_app = typer.Typer(help="Take over what another tool has.", no_args_is_help=True)
 
 PATH = "/api/v1/gateway"
 ConfigFile = Annotated[Path, typer.Argument(help="A gateway.toml.")]

@@ -7,13 +7,19 @@ import typer
 from zirkel import __version__
 from zirkel.app.cli.access import keys_app, people_app, projects_app, upstreams_app
 from zirkel.app.cli.costs import costs
+from zirkel.app.cli.dataset import dataset_app
 from zirkel.app.cli.datasets import collect
-from zirkel.app.cli.evaluate import evaluate, gate
+from zirkel.app.cli.evaluate import evaluate
+from zirkel.app.cli.evaluators import evaluators
 from zirkel.app.cli.evidence import evidence_app
+from zirkel.app.cli.gate import compare, gate
 from zirkel.app.cli.gateway import gateway_app, import_app, prices_app
+from zirkel.app.cli.imports import import_inspect, import_promptfoo
+from zirkel.app.cli.label import calibration, label, labels_app
 from zirkel.app.cli.limits import limits
 from zirkel.app.cli.observe import status
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, EXIT_UNREACHABLE, EXIT_USAGE, err
+from zirkel.app.cli.plan import plan
 from zirkel.app.cli.privacy import erase, erasures, privacy_app
 from zirkel.app.cli.scores import scores_app
 from zirkel.app.cli.search import aggregate, export, sessions, spans, sql, traces, users
@@ -43,6 +49,11 @@ def _build() -> typer.Typer:
         lock,
         verify,
         releases,
+        evaluators,
+        plan,
+        compare,
+        label,
+        calibration,
         gate,
         ship,
         promote,
@@ -63,6 +74,8 @@ def _build() -> typer.Typer:
     ):
         built.command()(command)
     built.command("eval")(evaluate)
+    built.add_typer(dataset_app, name="dataset")
+    built.add_typer(labels_app, name="labels")
     built.add_typer(scores_app, name="scores")
     built.add_typer(privacy_app, name="privacy")
     built.add_typer(keys_app, name="keys")
@@ -71,6 +84,8 @@ def _build() -> typer.Typer:
     built.add_typer(upstreams_app, name="upstreams")
     built.add_typer(gateway_app, name="gateway")
     built.add_typer(prices_app, name="prices")
+    import_app.command("promptfoo")(import_promptfoo)
+    import_app.command("inspect")(import_inspect)
     built.add_typer(import_app, name="import")
     built.add_typer(evidence_app, name="evidence")
     built.add_typer(config_app, name="config")

@@ -65,6 +65,15 @@ def require_server() -> None:
     Raises:
         Invalid: If not, with the command that installs them.
     """
-    missing = [name for name in ("sqlalchemy", "chdb", "fastapi", "dbos") if importlib.util.find_spec(name) is None]
+    missing = _missing()
     if missing:
         raise Invalid(f"this installation is the client only ({missing[0]} is missing): pip install 'zirkel[server]'")
+
+
+def has_server() -> bool:
+    """Return whether the server's libraries are installed."""
+    return not _missing()
+
+
+def _missing() -> list[str]:
+    return [name for name in ("sqlalchemy", "chdb", "fastapi", "dbos") if importlib.util.find_spec(name) is None]

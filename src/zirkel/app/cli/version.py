@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from zirkel.app.cli.evaluators import check_evaluators
 from zirkel.app.cli.output import EXIT_CHECK_FAILED, AsJson, connect, leave, print_json, say, short
 from zirkel.core import iso_utc
 from zirkel.version import LOCK_FILE, encode_lock, lock_service, read_service, verify_service
@@ -36,6 +37,7 @@ def push(folder: Folder, as_json: AsJson = False) -> None:
 def lock(folder: Folder, as_json: AsJson = False) -> None:
     """Write zirkel.lock: every digest of the release, from the files alone."""
     locked = lock_service(folder)
+    check_evaluators(folder)
     data = encode_lock(locked)
     path = folder / LOCK_FILE
     is_same = path.is_file() and path.read_bytes() == data
@@ -50,6 +52,8 @@ def lock(folder: Folder, as_json: AsJson = False) -> None:
 def verify(folder: Folder, as_json: AsJson = False) -> None:
     """Recompute every digest from the files and compare with zirkel.lock; exit 1 and name the file if one differs."""
     differences = verify_service(folder)
+    if not differences:
+        check_evaluators(folder)
     if as_json:
         print_json({"differences": [{"path": d.path, "problem": d.problem} for d in differences]})
     elif not differences:

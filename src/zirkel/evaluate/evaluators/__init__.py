@@ -2,5 +2,17 @@
 
 from zirkel.evaluate.evaluators.kind import EvaluatorKind, OptionsError, Tools
 from zirkel.evaluate.evaluators.kinds import check_evaluator, kind_of, known_kinds, score_subject
+from zirkel.evaluate.subject import Step, Subject, ToolCall
 
-__all__ = ["EvaluatorKind", "OptionsError", "Tools", "check_evaluator", "kind_of", "known_kinds", "score_subject"]
+__all__ = [
+    "EvaluatorKind",
+    "OptionsError",
+    "Step",
+    "Subject",
+    "ToolCall",
+    "Tools",
+    "check_evaluator",
+    "kind_of",
+    "known_kinds",
+    "score_subject",
+]

@@ -1,18 +1,17 @@
 """Exact match with the expected output, by the whole text or by one field of a JSON output."""
 
-import msgspec
-
 from zirkel.core import Score, Scored, Unscored
 from zirkel.evaluate.evaluators.fields import read_field
 from zirkel.evaluate.evaluators.kind import EvaluatorKind, Tools
+from zirkel.evaluate.evaluators.text_forms import TextForm, reduce_text
 from zirkel.evaluate.subject import Subject
 
 
-class ExactOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExactOptions(TextForm, frozen=True, forbid_unknown_fields=True):
     """Options of ``exact``."""
 
     field: str = ""
-    """Field of the JSON output that is compared; empty means the whole text."""
+    """Field of the JSON output that is compared, or a path such as `/items/0/name`; empty means the whole text."""
 
 
 def score(options: ExactOptions, subject: Subject, _: Tools) -> Score:
@@ -24,7 +23,7 @@ def score(options: ExactOptions, subject: Subject, _: Tools) -> Score:
     if expected is None:
         return Unscored("the item has no expected output")
     found = read_field(subject.output, options.field)
-    return Scored(float(found is not None and found.strip() == expected.strip()))
+    return Scored(float(found is not None and reduce_text(found, options) == reduce_text(expected, options)))
 
 
 KIND = EvaluatorKind("exact", "equals the expected output", ExactOptions, score)

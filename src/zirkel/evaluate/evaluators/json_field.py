@@ -12,6 +12,7 @@ class JsonFieldOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of ``json_field``."""
 
     field: str
+    """Name of the field, or a path such as `/items/0/name`."""
     one_of: list[str] = []
     """Allowed values; any, if empty."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from zirkel.core import JsonObject, Score
 from zirkel.evaluate.chat import ChatAnswer, ChatRequest
+from zirkel.evaluate.code_runner import CodeAnswer, CodeSpec
+from zirkel.evaluate.posting import Post
 from zirkel.evaluate.subject import Subject
 
 Options = TypeVar("Options", bound=msgspec.Struct)
+Need = Literal["steps", "contexts", "other_output"]
+"""Fields of ``Subject`` that take a look at the trace, or at the baseline's answers."""
 
 
 class Tools(Protocol):
@@ -32,6 +36,23 @@ class Tools(Protocol):
 
         Raises:
             Unsupported: If the local model is not installed.
+        """
+        ...
+
+    def run_code(self, spec: CodeSpec, call: bytes) -> CodeAnswer:
+        """Return what a user's code says of a call, JSON text in and out, from a process with limits.
+
+        Raises:
+            CodeFailed: If it cannot be loaded, raises, breaks a limit or answers no JSON.
+        """
+        ...
+
+    def post(self, post: Post) -> bytes:
+        """Return the body that a web address answers.
+
+        Raises:
+            TransientFailure: If it could not be reached or was overloaded, after retries.
+            PostFailed: If it refused, or answered too much.
         """
         ...
 
@@ -55,8 +76,14 @@ class EvaluatorKind(Generic[Options]):
     unit: str = "share"
     """What the score is: ``share`` (0 to 1), ``usd``, ``ms``, or ``number`` without bounds."""
     is_higher_better: bool = True
+    has_limit: Callable[[Options], bool] = lambda _: False
+    """Whether options turn a measure into pass or fail: then the score is a share, and higher is better."""
     uses_model: bool = False
     """True if it asks a model, so that its scores cost money and have to be calibrated."""
+    needs: frozenset[Need] = frozenset()
+    """What of the subject it reads beside item, output, tool calls, cost and duration: only that is looked up."""
+    also_needs: Callable[[Options], frozenset[Need]] = lambda _: frozenset()
+    """What it reads beside that with these options."""
 
 
 class OptionsError(ValueError):

@@ -1,6 +1,6 @@
 """Answers that are used again: to the same request, and, if a release asks for it, to one that means the same.
 
-``semantic`` and ``minilm`` are not imported here: they need numpy and optional packages.
+``semantic`` is not imported here: it needs numpy, and the model optional packages.
 """
 
 from zirkel.gateway.cache.answers import AnswerCache, CachedAnswer, is_cacheable, read_answer, request_key

@@ -16,8 +16,11 @@ def open_semantic_index(entries: BoundedMap) -> "SemanticIndex":
         Unsupported: If the packages of the extra ``semantic`` are missing.
     """
     try:
-        from zirkel.gateway.cache.minilm import MiniLmEmbedder  # noqa: PLC0415 (optional and heavy packages)
-        from zirkel.gateway.cache.semantic import SemanticIndex  # noqa: PLC0415 (as above)
+        from zirkel.gateway.cache.semantic import SemanticIndex  # noqa: PLC0415 (optional and heavy packages)
+        from zirkel.lib.minilm import MiniLmEmbedder, ModelMissing  # noqa: PLC0415 (as above)
     except ModuleNotFoundError as error:
         raise Unsupported(f"the semantic cache needs the package {error.name}; install zirkel[semantic]") from None
-    return SemanticIndex(entries, MiniLmEmbedder())
+    try:
+        return SemanticIndex(entries, MiniLmEmbedder())
+    except ModelMissing as error:
+        raise Unsupported(f"the semantic cache: {error}; install zirkel[semantic]") from None

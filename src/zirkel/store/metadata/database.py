@@ -18,11 +18,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from zirkel.core import Clock, Incompatible, Overloaded
 from zirkel.core.privacy import PrivacyRecord
 from zirkel.store.metadata.artefacts import Artefacts
+from zirkel.store.metadata.datasets import Datasets
 from zirkel.store.metadata.documents import Documents
 from zirkel.store.metadata.environments import Environments
 from zirkel.store.metadata.experiments import Experiments
 from zirkel.store.metadata.gateway_config import GatewayConfigs, PriceTables
 from zirkel.store.metadata.keys import Keys, People, Projects, Upstreams
+from zirkel.store.metadata.labels import Labels
 from zirkel.store.metadata.ledger import Ledger
 from zirkel.store.metadata.locks import lock_name
 from zirkel.store.metadata.privacy import Erasures
@@ -43,10 +45,12 @@ class Transaction:
         self.people = People(connection)
         self.upstreams = Upstreams(connection)
         self.artefacts = Artefacts(connection)
+        self.datasets = Datasets(connection)
         self.releases = Releases(connection)
         self.environments = Environments(connection)
         self.experiments = Experiments(connection)
         self.verdicts = Verdicts(connection)
+        self.labels = Labels(connection)
         self.gateway_configs = GatewayConfigs(connection)
         self.price_tables = PriceTables(connection)
         self.privacy = Documents(connection, privacy_configs, PrivacyRecord)
@@ -123,7 +127,7 @@ class Metadata:
             if connection.dialect.name == "sqlite":
                 _rewrite_sqlite(connection)
             else:
-                connection.exec_driver_sql("VACUUM (FULL) trials")
+                connection.exec_driver_sql("VACUUM (FULL) trials, labels")
 
     def close(self) -> None:
         """Close all connections."""

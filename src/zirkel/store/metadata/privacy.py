@@ -2,15 +2,18 @@
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from zirkel.core import without_texts
 from zirkel.core.erasure import ERASED_TEXT, DatasetFile, ErasureRecord, TrialKey
 from zirkel.store.metadata.schema import artefacts, erasures, experiments, replaced_files, trials
 
 _MOST_NAMED = 500
 """Values in one IN; databases bound how many parameters a statement has."""
+_scores = msgspec.json.Decoder(dict[str, dict[str, Any]])
 
 
 class Erasures:
@@ -79,11 +82,20 @@ class Erasures:
         return list(found)
 
     def empty_trials(self, project_id: str, keys: Collection[TrialKey]) -> None:
-        """Take the texts out of answers; their scores, costs and times stay."""
+        """Take the texts out of answers, and out of what judges said of them; scores, costs and times stay."""
         for key in keys:
-            same = (trials.c.experiment_id == key.experiment_id, trials.c.item_id == key.item_id)
-            statement = update(trials).where(trials.c.project_id == project_id, *same, trials.c.trial == key.trial)
-            self._connection.execute(statement.values(output=ERASED_TEXT, error=""))
+            same = (
+                trials.c.project_id == project_id,
+                trials.c.experiment_id == key.experiment_id,
+                trials.c.item_id == key.item_id,
+                trials.c.trial == key.trial,
+            )
+            stored = self._connection.execute(select(trials.c.scores).where(*same)).scalar() or "{}"
+            scores = {name: without_texts(score, ERASED_TEXT) for name, score in _scores.decode(stored).items()}
+            # Without its key it is not used again for another experiment.
+            emptied = {"output": ERASED_TEXT, "error": "", "tool_calls": "[]", "answer_key": ""}
+            changed = update(trials).where(*same).values(**emptied, scores=msgspec.json.encode(scores).decode())
+            self._connection.execute(changed)
 
 
 def _experiments_over(project_id: str, dataset_digest: str) -> ColumnElement[str]:

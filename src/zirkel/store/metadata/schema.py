@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -139,6 +140,10 @@ experiments = Table(
     Column("state", String(16), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("finished_ns", BigInteger),
+    Column("origin", String(16), nullable=False, server_default="gateway"),
+    Column("other_experiment_id", String(64), nullable=False, server_default=""),
+    Column("options", Text, nullable=False, server_default="{}"),
+    Column("stopped_items", Integer),
     Index("experiments_by_service", "project_id", "service", "created_ns"),
 )
 
@@ -158,6 +163,14 @@ trials = Table(
     Column("trace_id", String(32), nullable=False),
     Column("duration_ms", Float, nullable=False),
     Column("is_recovered", Boolean, nullable=False),
+    Column("is_cached", Boolean, nullable=False, server_default=false()),
+    Column("answer_key", String(64), nullable=False, server_default=""),
+    Column("tool_calls", Text, nullable=False, server_default="[]"),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("judges_usd", String(40)),
+    Column("errored_scores", Integer, nullable=False, server_default="0"),
+    Index("trials_by_answer_key", "project_id", "answer_key"),
 )
 
 verdicts = Table(
@@ -259,4 +272,87 @@ replaced_files = Table(
     Column("replacement", String(64), nullable=False),
     Column("project_id", String(64), nullable=False),
     Column("replaced_ns", BigInteger, nullable=False),
+)
+
+label_samples = Table(
+    "label_samples",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("experiment_id", String(64), primary_key=True),
+    Column("evaluator", String(256), primary_key=True),
+    Column("service", String(256), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("question_digest", String(64), nullable=False),
+    Column("probabilities", Text, nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("drawn", Integer, nullable=False),
+    Column("drawn_ns", BigInteger, nullable=False),
+    Column("drawn_by", Text, nullable=False),
+    Index("label_samples_by_service", "project_id", "service"),
+)
+
+label_tasks = Table(
+    "label_tasks",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("task_id", String(32), primary_key=True),
+    Column("experiment_id", String(64), nullable=False),
+    Column("evaluator", String(256), nullable=False),
+    Column("item_id", String(256), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("answer_digest", String(64), nullable=False),
+    Column("question_digest", String(64), nullable=False),
+    Column("probability", Float),
+    Column("place", Float, nullable=False),
+    Column("raters", Integer, nullable=False),
+    UniqueConstraint("project_id", "experiment_id", "evaluator", "item_id", "trial", name="label_task_answer"),
+)
+
+label_holds = Table(
+    "label_holds",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("task_id", String(32), primary_key=True),
+    Column("rater_id", String(256), primary_key=True),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("is_skipped", Boolean, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("task_id", String(32), primary_key=True),
+    Column("rater_id", String(256), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("rater", Text, nullable=False),
+    Column("value", Float),
+    Column("category", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("is_adjudication", Boolean, nullable=False),
+    Column("is_withdrawn", Boolean, nullable=False),
+    Column("labelled_ns", BigInteger, nullable=False),
+)
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("schema", Text, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("pushed_by", Text, nullable=False),
+)
+
+dataset_labels = Table(
+    "dataset_labels",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("moved_ns", BigInteger, nullable=False),
+    Column("moved_by", Text, nullable=False),
 )

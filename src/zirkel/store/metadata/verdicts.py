@@ -19,6 +19,12 @@ class Verdicts:
         """Keep a verdict."""
         self._connection.execute(insert(table).values(**dataclasses.asdict(record)))
 
+    def get(self, project_id: str, verdict_id: str) -> VerdictRecord | None:
+        """Return a verdict, or None."""
+        same = (table.c.project_id == project_id, table.c.verdict_id == verdict_id)
+        row = self._connection.execute(select(table).where(*same)).first()
+        return VerdictRecord(*row) if row else None
+
     def latest(self, project_id: str, release: str, environment: str) -> VerdictRecord | None:
         """Return the newest verdict on a release for an environment, or None."""
         same = (table.c.project_id == project_id, table.c.release == release, table.c.environment == environment)

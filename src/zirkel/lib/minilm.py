@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 on the CPU, from packages: no download, no service.
 
-Needs the extra ``semantic``; imported only where a release asks for it.
+Needs the extra ``semantic``; imported only where it is asked for.
 """
 
 import hashlib
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from zirkel.core import Unsupported
-from zirkel.gateway.cache.semantic import Vectors
+Vectors = NDArray[np.float32]
 
 _WINDOW_TOKENS = 256
 _UNKNOWN = "[UNK]"
@@ -23,6 +23,10 @@ _VOCABULARY = (
     "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
+
+
+class ModelMissing(Exception):
+    """A file of the model is not there, or not the one it should be. ``str()`` says which."""
 
 
 class MiniLmEmbedder:
@@ -40,7 +44,7 @@ class MiniLmEmbedder:
         """Load model and vocabulary, in about 0.3 s.
 
         Raises:
-            Unsupported: If a package is missing, or a file is not the one that the default threshold was measured with.
+            ModelMissing: If a package is missing, or a file is not the one that thresholds were measured with.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -60,22 +64,42 @@ class MiniLmEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one row for each text, of length 1. What is beyond 256 tokens does not count."""
-        return np.stack([self._embed(text) for text in texts])
+        return np.stack([_unit(self._read(self._tokenizer.encode(text).ids[:_WINDOW_TOKENS])) for text in texts])
 
-    def _embed(self, text: str) -> Vectors:
-        ids = np.array([self._tokenizer.encode(text).ids[:_WINDOW_TOKENS]], np.int64)
+    def embed_whole(self, texts: Sequence[str]) -> Vectors:
+        """Return one row for each text, of length 1, of the whole text.
+
+        A text of more than 256 tokens is read in pieces; its vector is their mean, weighted by how long they are.
+        """
+        return np.stack([self._embed_whole(text) for text in texts])
+
+    def _embed_whole(self, text: str) -> Vectors:
+        first, *inner, last = self._tokenizer.encode(text).ids
+        step = _WINDOW_TOKENS - 2
+        pieces = [inner[start : start + step] for start in range(0, max(len(inner), 1), step)]
+        whole = sum(len(piece) + 2 for piece in pieces)
+        parts = [(len(piece) + 2) / whole * _unit(self._read([first, *piece, last])) for piece in pieces]
+        mean: Vectors = np.sum(parts, axis=0, dtype=np.float32)
+        return _unit(mean)
+
+    def _read(self, tokens: Sequence[int]) -> Vectors:
+        ids = np.array([tokens], np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self._session.run(["last_hidden_state"], feeds)[0], np.float32)
         mean: Vectors = states[0].mean(axis=0)
-        return mean / np.linalg.norm(mean)
+        return mean
+
+
+def _unit(vector: Vectors) -> Vectors:
+    return vector / np.linalg.norm(vector)
 
 
 def _find_file(package: str, name: str, sha256: str) -> Path:
     spec = importlib.util.find_spec(package)
     folders = None if spec is None else spec.submodule_search_locations
     if not folders:
-        raise Unsupported(f"the semantic cache needs the package {package}; install zirkel[semantic]")
+        raise ModelMissing(f"the package {package} is missing")
     file = Path(folders[0]) / name
     if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-        raise Unsupported(f"{file} is not the file that the semantic cache was measured with; install zirkel[semantic]")
+        raise ModelMissing(f"{file} is not the file that thresholds were measured with")
     return file

@@ -1,0 +1,1 @@
+"""How much an experiment costs beside its calls."""
