@@ -203,6 +203,11 @@ class ExperimentRecord:
     """Items, in the order of ``options.seed``, after which it was decided and stopped; None if it was not."""
 
     @property
+    def could_stop_early(self) -> bool:
+        """Whether its numbers were looked at on the way, so that only bounds hold which hold at any time."""
+        return self.options.early_stop or self.stopped_items is not None
+
+    @property
     def planned(self) -> int:
         """Answers in all; those up to the stop, if it was stopped early."""
         return self.trials * (self.items if self.stopped_items is None else self.stopped_items)

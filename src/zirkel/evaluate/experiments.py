@@ -178,7 +178,7 @@ class Experiments:
         if options.early_stop or (known and known.options.early_stop):
             ours = replace(ours, other_experiment_id=theirs.experiment_id)
         ours = self._plan(tx, actor, replace(ours, options=_kept(options, known)))
-        is_needed = ours.state == ExperimentState.RUNNING
+        is_needed = ours.state == ExperimentState.RUNNING and ours.stopped_items is None
         return [ours, self._plan(tx, actor, replace(theirs, options=ours.options), is_needed=is_needed)]
 
     def _record(

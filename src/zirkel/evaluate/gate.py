@@ -113,8 +113,8 @@ def _notes(inputs: GateInputs) -> tuple[str, ...]:
     for name, measured in (("candidate", inputs.candidate), ("baseline", inputs.baseline)):
         if measured and measured.errored:
             notes.append(f"{measured.errored} answers of the {name} errored and have no scores")
-    if inputs.is_stopped_early:
-        notes.append("the experiment was stopped early: its bounds hold however often one looked, and are wider")
+    if inputs.could_stop_early:
+        notes.append("the experiment could stop early: its bounds hold however often one looked, and are wider")
     for wanted in inputs.policy.metric:
         judge = inputs.judges.get(wanted.evaluator)
         if judge and judge.mean.state != CalibrationState.CALIBRATED:

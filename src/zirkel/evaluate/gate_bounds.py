@@ -37,7 +37,7 @@ def margin_bounds(inputs: GateInputs, wanted: MetricPolicy, metric: Metric, pair
         return bounds_of(corrected, _alpha(inputs, corrected.n_clusters or corrected.n))
     if wanted.relative_margin is not None:
         return relative_bounds(pair, _alpha(inputs, pair.n_sources))
-    if inputs.is_stopped_early and metric.unit == "share" and pair.clusters is None:
+    if inputs.could_stop_early and metric.unit == "share" and pair.clusters is None:
         place = np.empty(len(inputs.frame.ids), dtype=np.intp)
         place[inputs.asked] = np.arange(len(inputs.asked))
         return betting_bounds(pair.differences[np.argsort(place[pair.rows])], inputs.policy.alpha)
@@ -46,7 +46,7 @@ def margin_bounds(inputs: GateInputs, wanted: MetricPolicy, metric: Metric, pair
 
 def _alpha(inputs: GateInputs, units: int) -> float:
     """Return the policy's alpha, or for a stopped experiment the smaller one that makes t bounds hold at every look."""
-    if not inputs.is_stopped_early:
+    if not inputs.could_stop_early:
         return inputs.policy.alpha
     planned = len(np.unique(inputs.frame.sources))
     return anytime_alpha(inputs.policy.alpha, units, planned)

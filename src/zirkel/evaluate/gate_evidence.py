@@ -96,10 +96,10 @@ def _judge(found: Found, name: str, calibrations: Calibrations) -> JudgeEvidence
 
 
 def _asked(found: Found) -> IntArray:
-    """Return the rows of the items in the order they were asked, if an experiment was stopped early."""
-    stopped = [e for e in (found.candidate, found.baseline) if e is not None and e.stopped_items is not None]
-    if not stopped:
+    """Return the rows of the items in the order they were asked, if an experiment could stop early."""
+    watched = [e for e in (found.candidate, found.baseline) if e is not None and e.could_stop_early]
+    if not watched:
         return np.empty(0, dtype=np.intp)
     row_of = {item.id: row for row, item in enumerate(found.bundle.dataset)}
-    ordered = item_order(found.bundle.dataset, stopped[0].options.seed)
+    ordered = item_order(found.bundle.dataset, watched[0].options.seed)
     return np.asarray([row_of[item.id] for item in ordered], dtype=np.intp)

@@ -54,16 +54,19 @@ class GateInputs:
     judges: Mapping[str, JudgeEvidence]
     """By metric, for those that a model or people judge."""
     asked: IntArray
-    """Rows of the items in the order they were asked, if an experiment was stopped early; else empty."""
+    """Rows of the items in the order they were asked, if an experiment could stop early; else empty."""
     versions: Versions
     seeds: Mapping[str, int]
-    """Of random numbers, by what they are for: ``item_order`` if stopped early. The statistics draw none."""
+    """Of random numbers, by what they are for: ``item_order`` if it could stop early. The statistics draw none."""
 
     @property
-    def is_stopped_early(self) -> bool:
-        """Whether an experiment ended when its numbers looked decisive: only anytime-valid bounds hold then."""
+    def could_stop_early(self) -> bool:
+        """Whether an experiment was to end when its numbers look decisive: only anytime-valid bounds hold then.
+
+        That it did not end does not matter: it was looked at all the same.
+        """
         both = [self.candidate, *([self.baseline] if self.baseline else [])]
-        return any(measured.experiment.stopped_items is not None for measured in both)
+        return any(measured.experiment.could_stop_early for measured in both)
 
 
 class _ColumnForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from zirkel.core import (
     Errored,
     EvaluatorSpec,
     EvaluatorsSpec,
+    ExperimentOptions,
     GatePolicy,
     Invalid,
     MetricPolicy,
@@ -249,12 +250,20 @@ def test_an_experiment_that_stopped_early_is_judged_by_the_bets_it_stopped_by(dr
     )
     decision = decide(inputs)
     assert decision.verdict == stop.verdict
-    assert any("stopped early" in note for note in decision.notes)
+    assert any("could stop early" in note for note in decision.notes)
     fixed = decide(gate_inputs(policy(margin=0.2), ours, good(), plain_items(ITEMS)))
     wide, narrow = decision.metrics[0].difference, fixed.metrics[0].difference
     assert wide is not None
     assert narrow is not None
     assert wide.bounds.high - wide.bounds.low > narrow.bounds.high - narrow.bounds.low
+
+
+def test_an_experiment_that_could_stop_and_did_not_was_looked_at_all_the_same() -> None:
+    inputs = gate_inputs(policy(margin=0.2), good(), good(), plain_items(ITEMS), asked=list(range(ITEMS)))
+    experiment = replace(inputs.candidate.experiment, options=ExperimentOptions(early_stop=True))
+    watched = replace(inputs, candidate=replace(inputs.candidate, experiment=experiment))
+    assert (inputs.could_stop_early, watched.could_stop_early) == (False, True)
+    assert any("could stop early" in note for note in decide(watched).notes)
 
 
 def test_anytime_bounds_hold_the_mean_and_widen_with_less_alpha() -> None:
