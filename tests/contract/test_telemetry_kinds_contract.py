@@ -229,14 +229,14 @@ def test_scores_are_found_by_what_they_are_about_now(store: TelemetryStore, proj
 def test_what_is_stored_again_after_a_crash_is_there_once_for_each_kind(store: TelemetryStore, project: str) -> None:
     record = LogRecord(project_id=project, log_id="l", trace_id="t", time_ns=START_NS, body="first")
     point = MetricPoint(project_id=project, point_id="p", name="m", kind="gauge", time_ns=START_NS, value=1.0)
-    scores = [a_score(project, comment="first"), a_score(project, comment="second", time_ns=START_NS + 1)]
+    score = a_score(project, comment="first")
     for received_ns in (1, 1000):
         store.insert_logs([record], received_ns=received_ns)
         store.insert_points([point], received_ns=received_ns)
-        store.insert_scores(scores, received_ns=received_ns)
+        store.insert_scores([score], received_ns=received_ns)
     assert store.logs_of_trace(project, "t") == [record]
     assert points_of(store, project) == [point]
-    assert store.score_history(project, "s") == scores
+    assert store.score_history(project, "s") == [score]
 
 
 def test_numbers_that_are_none_are_unknown(store: TelemetryStore, project: str) -> None:

@@ -32,7 +32,11 @@ def test_pushing_the_same_files_twice_changes_nothing(stack: Stack, service: Ser
         ("gate.toml", '[[metric]]\nevaluator = "label_match"\nmargin = "wide"\n', "$.metric[0].margin"),
         ("chat.toml", '[[messages]]\nrole = "system"\ncontent = "{{ reviw }}"\n', "messages[0]"),
         ("datasets/golden.jsonl", '{"id": "i", "input": {"review": "x"}, "expcted": "y"}\n', "expcted"),
-        ("evaluators.toml", '[[evaluator]]\nname = "a"\nkind = "vibes"\n', "$.evaluator[0].kind"),
+        (
+            "evaluators.toml",
+            'evaluator = [{name = "label_match", kind = "vibes"}, {name = "valid_output", kind = "exact"}]',
+            "vibes",
+        ),
     ],
 )
 def test_a_malformed_file_registers_nothing_and_the_refusal_names_file_and_field(

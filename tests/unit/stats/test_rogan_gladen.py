@@ -29,8 +29,14 @@ def test_interval_holds_the_estimate_and_stays_between_0_and_1(
 ) -> None:
     found = rogan_gladen(rate, n, specificity, n_fails, sensitivity, n_passes)
     assert 0 <= found.low <= found.estimate <= found.high <= 1
-    wider = rogan_gladen(rate, n, specificity, n_fails, sensitivity, n_passes, confidence=0.99)
-    assert wider.high - wider.low >= found.high - found.low - 1e-12
+
+
+@given(st.floats(0, 1), st.floats(0.6, 1), st.floats(0.6, 1))
+def test_more_confidence_takes_a_wider_interval(rate: float, specificity: float, sensitivity: float) -> None:
+    """Of fewer items not always: its centre is shifted by the confidence too, and it is cut at 0 and 1."""
+    narrow = rogan_gladen(rate, 1000, specificity, 200, sensitivity, 200)
+    wide = rogan_gladen(rate, 1000, specificity, 200, sensitivity, 200, confidence=0.99)
+    assert wide.high - wide.low >= narrow.high - narrow.low - 1e-12
 
 
 @given(st.floats(0, 1), st.floats(0.6, 1), st.floats(0.6, 1))

@@ -128,6 +128,8 @@ def check_evaluator(spec: EvaluatorSpec) -> None:
         parse_options(kind_of(spec), spec.options)
     except OptionsError as error:
         raise Invalid(f"evaluators.toml: {spec.name!r} ({spec.kind}): {error}", path="evaluators.toml") from error
+    except Invalid as error:
+        raise Invalid(f"evaluators.toml: {error}", path="evaluators.toml") from error
 
 
 def score_subject(spec: EvaluatorSpec, subject: Subject, tools: Tools) -> Score:

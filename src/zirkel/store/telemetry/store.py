@@ -161,14 +161,12 @@ class TelemetryStore:
     def score_history(self, project_id: str, score_id: str) -> list[ScoreRecord]:
         """Return every version of a score, the first received first; the last one is current.
 
-        What was sent again with the same content, but perhaps another time, is one version, with the last time; so is
-        what was stored again.
+        What was sent again with the same content, but perhaps another time, is one version, with the last time. If a
+        crash made the core store a batch again in which a score has several versions, they stand here twice.
         """
         query = queries.SCORE_HISTORY.format(columns=_columns(ScoreRecord))
         versions: list[ScoreRecord] = []
         for version in self._engine.rows(query, {"project_id": project_id, "score_id": score_id}, ScoreRecord):
-            if version in versions:
-                continue
             if versions and msgspec.structs.replace(versions[-1], time_ns=version.time_ns) == version:
                 versions.pop()
             versions.append(version)
