@@ -185,7 +185,7 @@ def _metrics() -> ExportMetricsServiceRequest:
 def test_what_cannot_be_read_is_told_in_the_requests_encoding(sender: Sender, path: str, media: Media) -> None:
     broken = {"protobuf": [b"\x0a\x7f", b"\xff" * 12], "json": [b"{", b"[]", b"\xff\xfe", b"[" * 100_000]}[media]
     cases = [(body, "", 400) for body in broken]
-    cases += [(gzip.compress(b"x" * 1000)[:-5], "gzip", 400), (b"no gzip", "gzip", 400)]
+    cases += [(gzip.compress(b"x" * 1000, mtime=0)[:-5], "gzip", 400), (b"no gzip", "gzip", 400)]
     cases += [(b"", "zstd", 415), (b"x", "br", 415)]
     for body, encoding, expected in cases:
         answer = sender.post(path, body, media, encoding=encoding)

@@ -247,7 +247,7 @@ def _say_gate(outlook: Outlook, plans: Sequence[MetricPlan], whole: float | None
     bad = [plan.name for plan in plans if plan.outlook == outlook]
     if outlook == "impossible":
         more = f"; about {needed} items would do" if needed is not None else ""
-        return f"this gate cannot be passed at this size ({', '.join(bad)}){more}"
+        return f"this gate cannot be passed at this size by an equally good release ({', '.join(bad)}){more}"
     if outlook == "unknown":
         return f"this gate cannot be planned yet ({', '.join(bad)}); run an experiment first"
     chance = f"{whole:.0%}" if whole is not None else "an unknown"

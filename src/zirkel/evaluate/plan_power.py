@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special, stats
 
+from zirkel.evaluate.bounds import FEW_CHANGES
 from zirkel.evaluate.plan_basis import Basis
 from zirkel.stats import DifferenceDesign, non_inferiority_binary, power_of_difference, proportion_lower_bound
 
@@ -57,8 +58,12 @@ def margin_chances(margin: float, basis: Basis, alpha: float) -> Chances:
         return power_of_difference(size.items, margin, design, alpha=alpha, sides=1)
 
     def can_pass(size: Size) -> bool:
-        # Nothing changes at all: the rule of three, on what is independent.
-        return -math.expm1(math.log(alpha) / size.sources) < margin if basis.is_pass_fail else size.sources > 1
+        if not basis.is_pass_fail:
+            return size.sources > 1
+        if min(size.sources, design_of(basis, size).variance * size.items) >= FEW_CHANGES:
+            return size.has_spread
+        # Next to nothing changes: the rule of three, on what is independent.
+        return -math.expm1(math.log(alpha) / size.sources) < margin
 
     return Chances(power, can_pass)
 
@@ -73,6 +78,9 @@ def floor_chances(floor: float, direction: str, basis: Basis, alpha: float) -> C
             return _floor_power(floor, basis.mean, size.items, alpha)
         if basis.mean <= floor or not size.has_spread:
             return 0.0
+        if basis.mean_variance <= 0:
+            # Items that all score alike say the same at each run: then the gate counts sources.
+            return float(basis.mean - (1 - alpha ** (1 / size.sources)) >= floor)
         variance = basis.mean_variance * (1 + (size.cluster_size - 1) * basis.icc)
         distance = (basis.mean - floor) / math.sqrt(variance / size.items)
         critical = float(special.stdtrit(size.sources - 1, 1 - alpha))

@@ -14,7 +14,7 @@ from zirkel.evaluate.measure import Measured
 from zirkel.evaluate.metrics import LATENCY, SYSTEM
 from zirkel.evaluate.plan import plan_gate
 from zirkel.evaluate.plan_basis import Basis, assumed_basis, basis_of_pair
-from zirkel.evaluate.plan_power import pass_power
+from zirkel.evaluate.plan_power import Size, floor_chances, margin_chances, pass_power
 from zirkel.evaluate.plan_price import PricePlan, plan_price
 from zirkel.store.metadata import Metadata
 from zirkel.version import Registry
@@ -61,7 +61,7 @@ def test_fifty_items_cannot_pass_five_points_and_are_told_so() -> None:
     found = plan(one(margin=0.05), 50, basis(0.1))
     assert (found.outlook, found.metrics[0].outlook) == ("impossible", "impossible")
     assert "50 items (50 independent) are too few to pass, even if nothing gets worse" in found.metrics[0].says
-    assert found.says.startswith("this gate cannot be passed at this size (m); about ")
+    assert found.says.startswith("this gate cannot be passed at this size by an equally good release (m); about ")
     # By luck it may look better than it is.
     assert 0 < (found.power or 0) < 0.5
 
@@ -194,3 +194,17 @@ def test_a_plan_assumes_until_an_experiment_was_run(
 def test_plans_out_of_range_are_refused(planning: Planning, admin: Principal, live: str, wrong: dict[str, int]) -> None:
     with pytest.raises(Invalid):
         planning.plan(admin, "triage", **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("sources", "power"), [(27, 1.0), (10, 0.0)])
+def test_items_that_always_pass_pass_a_floor_as_soon_as_their_sources_are_enough(sources: int, power: float) -> None:
+    known = Basis(0.001, 0.0, 0.0, 0.0, 1.0, 0.0, is_pass_fail=True, source="measured", is_assumed=False)
+    chances = floor_chances(0.85, "higher", known, 0.05)
+    assert chances.power(Size(216, sources, 2, 216 / sources)) == power
+
+
+def test_clusters_that_change_are_tested_by_their_spread_and_not_counted() -> None:
+    known = Basis(0.16, 0.05, 0.05, 0.0, 0.7, 0.2, is_pass_fail=True, source="measured", is_assumed=False)
+    still = Basis(1e-4, 0.0, 0.0, 0.0, 0.7, 0.2, is_pass_fail=True, source="measured", is_assumed=False)
+    size = Size(216, 27, 2, 8)
+    assert [margin_chances(0.05, basis, 0.05).can_pass(size) for basis in (known, still)] == [True, False]

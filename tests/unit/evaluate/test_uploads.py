@@ -156,7 +156,7 @@ def test_an_experiment_of_the_gateway_takes_no_upload(
         ({"items": []}, "items"),
         ({"evaluators": []}, "evaluators"),
         ({"evaluators": [EvaluatorSpec(name="m", kind="exact")] * 2}, "evaluators"),
-        ({"evaluators": [EvaluatorSpec(name="m", kind="magic")]}, "kind"),
+        ({"evaluators": [EvaluatorSpec(name="m", kind="magic")]}, "evaluators.toml"),
         ({"origin": "gateway"}, "origin"),
     ],
 )
